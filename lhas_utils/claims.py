@@ -1,0 +1,195 @@
+"""The ledger: claims as written in `claims.yml`, effects from runs, one verdict each.
+
+`claims.yml` fixes statement, statistic, direction and smallest effect of interest before the
+evaluation seeds are run. A claim is either a list of paired contrasts on an experiment or a check
+function; both give effects signed so that positive is what the claim says.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from . import experiments, paths, stats
+
+VERDICTS = ("REPRODUCED", "PARTLY", "CONTRADICTED", "INCONCLUSIVE", "NOT TESTABLE")
+COLUMNS = ["id", "verdict", "effect", "low", "high", "n_seeds", "profile", "note"]
+_REQUIRED = ("id", "statement", "where", "kind", "notebook", "smallest", "test")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One signed effect: positive is what the claim says; [low, high] is its 95 % interval."""
+
+    name: str
+    effect: float
+    low: float
+    high: float
+    n_seeds: int
+    smallest: float = 0.0
+    p: float | None = None
+
+
+@cache
+def contract() -> dict[str, dict]:
+    """Return the claims of `claims.yml` by id; a missing or repeated field is an error that names it."""
+    out = {}
+    for entry in yaml.safe_load((paths.ROOT / "claims.yml").read_text()):
+        lacking = [f for f in _REQUIRED if f not in entry]
+        if lacking or entry.get("id") in out:
+            raise ValueError(f"claims.yml, {entry.get('id')}: " + (f"expected field {lacking[0]!r}" if lacking else "id used twice"))
+        if entry["kind"] != "out of scope" and not ("contrasts" in entry or "check" in entry):
+            raise ValueError(f"claims.yml, {entry['id']}: expected `contrasts` or `check`")
+        out[entry["id"]] = entry
+    return out
+
+
+def get(claim: str) -> dict:
+    """Return one claim's contract; an unknown id is an error that lists the known ones."""
+    if claim not in contract():
+        raise ValueError(f"claim: expected one of {', '.join(contract())}; got {claim!r}")
+    return contract()[claim]
+
+
+def contrast(runs: pd.DataFrame, spec: dict, smallest: float) -> Effect:
+    """Return the paired effect of one contrast on per-run metrics.
+
+    Args:
+        runs: one row per run (`experiments.summary`).
+        spec: `metric`; `a` and `b`, selectors or {column: value} filters of the two sides;
+            `direction` greater (a above b) or less; optional `margin`, added to the effect of a
+            claim that a is not worse than b by more than that.
+        smallest: smallest effect of interest, in the metric's unit.
+    """
+
+    def side(which):
+        chosen = {"selector": which} if isinstance(which, str) else which
+        part = runs
+        for column, value in chosen.items():
+            part = part[part[column] == value]
+        return part.drop_duplicates("seed").set_index("seed")[spec["metric"]]
+
+    d = (side(spec["a"]) - side(spec["b"])).dropna()
+    if d.empty:
+        raise ValueError(f"contrast {spec}: no seed has both sides")
+    sign = {"greater": 1, "less": -1}[spec["direction"]]
+    d = sign * d + spec.get("margin", 0.0)
+    mean, low, high = stats.interval(d)
+    name = f"{spec['metric']}: {_side_name(spec['a'])} {'>' if sign > 0 else '<'} {_side_name(spec['b'])}"
+    return Effect(name, mean, low, high, len(d), spec.get("smallest", smallest), stats.sign_flip(d))
+
+
+def _side_name(side) -> str:
+    return side if isinstance(side, str) else ", ".join(f"{k}={v}" for k, v in side.items())
+
+
+def effects(claim: str, profile: str) -> list[Effect]:
+    """Compute a claim's effects on the runs of a profile."""
+    entry = get(claim)
+    if entry["kind"] == "out of scope":
+        return []
+    if "contrasts" in entry:
+        runs = experiments.runs(entry["experiment"], profile)
+        return [contrast(runs, c, entry["smallest"]) for c in entry["contrasts"]]
+    module, name = entry["check"].split(".")
+    found = getattr(import_module(f"lhas_utils.{module}"), name)(profile)
+    found = found if isinstance(found, list) else [found]
+    return [Effect(**({"name": name, "smallest": entry["smallest"]} | f)) for f in found]
+
+
+def judge(effect: Effect, p_holm: float | None = None) -> str:
+    """Return the verdict of one effect.
+
+    REPRODUCED: interval above 0, effect at least the smallest of interest and, where a test
+    applies, Holm-adjusted p < 0.05. CONTRADICTED: the whole interval lies below the smallest
+    effect of interest (or at or below 0). INCONCLUSIVE otherwise.
+    """
+    if effect.low > 0 and effect.effect >= effect.smallest and (p_holm is None or p_holm < 0.05):
+        return "REPRODUCED"
+    if effect.high < max(effect.smallest, 1e-12):
+        return "CONTRADICTED"
+    return "INCONCLUSIVE"
+
+
+def combine(verdicts: list[str]) -> str:
+    """Return a compound claim's verdict: all agree, or PARTLY where some effects are reproduced."""
+    if not verdicts:
+        return "NOT TESTABLE"
+    if len(set(verdicts)) == 1:
+        return verdicts[0]
+    if "REPRODUCED" in verdicts:
+        return "PARTLY"
+    return "CONTRADICTED" if "CONTRADICTED" in verdicts else "INCONCLUSIVE"
+
+
+def verdicts(profile: str, ids=None) -> pd.DataFrame:
+    """Judge claims on a profile's runs; Holm runs over all tests of the same experiment.
+
+    Returns:
+        DataFrame with `COLUMNS`; effect, low and high are those of the claim's weakest effect (the
+        one with the lowest lower bound), in units that make positive what the claim says.
+    """
+    ids = list(ids or contract())
+    family = {c: effects(c, profile) for c in contract() if c in ids or get(c).get("experiment") in {get(i).get("experiment") for i in ids} - {None}}
+    tests = [(c, k, e.p, get(c).get("experiment")) for c, found in family.items() for k, e in enumerate(found) if e.p is not None]
+    adjusted = {}
+    for experiment in {t[3] for t in tests}:
+        mine = [t for t in tests if t[3] == experiment]
+        adjusted |= {(c, k): p for (c, k, _, _), p in zip(mine, stats.holm([t[2] for t in mine]))}
+    rows = []
+    for c in ids:
+        found, entry = family[c], get(c)
+        each = [judge(e, adjusted.get((c, k))) for k, e in enumerate(found)]
+        weakest = min(found, key=lambda e: e.low, default=Effect("", np.nan, np.nan, np.nan, 0))
+        note = entry.get("note", "")
+        if len(found) > 1:
+            note = "; ".join(f"{e.name} {v}" for e, v in zip(found, each)) + (f". {note}" if note else "")
+        rows.append((c, combine(each), weakest.effect, weakest.low, weakest.high, weakest.n_seeds, profile, note))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def publish(profile: str) -> pd.DataFrame:
+    """Judge every claim, write `data/claims.csv` of the profile and return it."""
+    table = verdicts(profile)
+    path = paths.data(profile) / "claims.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.round(4).to_csv(path, index=False, lineterminator="\n")
+    return table
+
+
+def published() -> pd.DataFrame:
+    """Return the published verdicts, `figures/data/claims.csv`, indexed by id (empty before the first run)."""
+    path = paths.data("full") / "claims.csv"
+    return pd.read_csv(path, keep_default_na=False, na_values=[""]).set_index("id") if path.exists() else pd.DataFrame(columns=COLUMNS).set_index("id")
+
+
+def check_claim(claim: str, setup) -> None:
+    """Print a claim, this run's effect beside the published one, and the published verdict.
+
+    A run of fewer seeds never announces a verdict of its own: it says whether its effect lies in
+    the published interval. The `full` profile is the published run and judges.
+    """
+    entry, found = get(claim), effects(claim, setup.profile)
+    table = published()
+    if setup.profile == "full" or claim not in table.index:
+        row = verdicts(setup.profile, [claim]).iloc[0]
+        word = row["verdict"] if setup.profile == "full" else "not published yet"
+    else:
+        row = table.loc[claim]
+        word = row["verdict"]
+    print(f"{claim}  {entry['statement']}  ({entry['where']})")
+    for e in found:
+        print(f"    this run    {e.name}: {e.effect:+.3f} [{e.low:+.3f}, {e.high:+.3f}], {e.n_seeds} seeds")
+    if claim in table.index and found and setup.profile != "full":
+        weakest = min(found, key=lambda e: e.low)
+        place = "inside" if row["low"] <= weakest.effect <= row["high"] else "outside"
+        print(f"    published   weakest effect {row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], {int(row['n_seeds'])} seeds; this run's is {place}")
+    print(f"    verdict     {word}")
+    record = {"id": claim, "profile": setup.profile, "verdict": word, "effects": [vars(e) for e in found]}
+    path = paths.claims(setup.profile) / f"{claim}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1))

@@ -1,0 +1,189 @@
+"""Figures of the first study: results in, figure out. Nothing is computed here but positions.
+
+One colour and one marker per selector in the whole project (Okabe-Ito, colour-blind safe).
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+COLOURS = {
+    "random": "#000000",
+    "loss": "#E69F00",
+    "gradient": "#D55E00",
+    "alignment": "#CC79A7",
+    "diversity": "#56B4E9",
+    "quality": "#9C8A00",
+    "utility_diversity": "#0072B2",
+    "lhas": "#009E73",
+    "oracle": "#7F7F7F",
+    "shuffled": "#B0B0B0",
+}
+MARKERS = dict(zip(COLOURS, "osD^vPXh<>"))
+LABELS = {
+    "random": "Random",
+    "loss": "Loss",
+    "gradient": "Gradient (norm)",
+    "alignment": "Gradient (alignment)",
+    "diversity": "Diversity",
+    "quality": "Quality",
+    "utility_diversity": "Utility-div.",
+    "lhas": "LHAS",
+    "oracle": "Oracle",
+    "shuffled": "Shuffled",
+}
+NAMES = {
+    "current": "Current (token accuracy)",
+    "immediate_utility": "Immediate utility U_imm",
+    "future_auc": "Future adaptation AUC",
+    "future_auc_minus_start": "Future AUC minus start",
+    "forgetting": "Forgetting (lower is better)",
+    "ood": "OOD accuracy",
+    "worst_task": "Worst-task accuracy",
+    "final_average": "Final average accuracy",
+    "long_horizon": "Long-horizon utility U_long",
+    "concentration": "Update concentration C(S)",
+    "entropy": "Capability entropy (nats)",
+}
+
+
+def style():
+    """Set the look of every figure: readable at column width, vector text, no chart junk."""
+    sns.set_theme(context="paper", style="ticks", font="DejaVu Sans", rc={
+        "font.size": 9, "axes.labelsize": 9, "axes.titlesize": 9, "legend.fontsize": 8, "xtick.labelsize": 8, "ytick.labelsize": 8,
+        "pdf.fonttype": 42, "ps.fonttype": 42, "figure.dpi": 110, "savefig.dpi": 200, "axes.spines.top": False, "axes.spines.right": False,
+        "figure.constrained_layout.use": True, "image.cmap": "cividis",
+    })  # fmt: skip
+
+
+def scatter(ax, intervals: pd.DataFrame, x: str, y: str, annotate: bool = True):
+    """Draw one point per selector with the 95 % intervals of both metrics."""
+    wide = intervals.set_index(["selector", "metric"])
+    for name in dict.fromkeys(intervals["selector"]):
+        a, b = wide.loc[(name, x)], wide.loc[(name, y)]
+        ax.errorbar(
+            a["mean"], b["mean"], xerr=[[a["mean"] - a["low"]], [a["high"] - a["mean"]]], yerr=[[b["mean"] - b["low"]], [b["high"] - b["mean"]]],
+            fmt=MARKERS[name], color=COLOURS[name], ms=5, lw=0.9, capsize=1.5, label=LABELS[name],
+        )  # fmt: skip
+    ax.set(xlabel=NAMES.get(x, x), ylabel=NAMES.get(y, y))
+    return ax
+
+
+def curves(ax, probe: pd.DataFrame):
+    """Draw the adaptation curve of each selector: mean over stages and seeds, 95 % interval over seeds.
+
+    Args:
+        probe: columns selector, seed, step, value (one value per seed).
+    """
+    for name, group in probe.groupby("selector", sort=False):
+        sns.lineplot(data=group, x="step", y="value", color=COLOURS[name], marker=MARKERS[name], ms=4, mew=0, lw=1.1, errorbar=("ci", 95), seed=0, ax=ax, label=LABELS[name], err_kws={"alpha": 0.12, "lw": 0})
+    ax.set(xlabel="updates on the next stage", ylabel="accuracy on the next stage")
+    ax.get_legend().remove()
+    return ax
+
+
+def gap(ax, null: np.ndarray, observed: dict[str, float]):
+    """Draw the permutation null of the myopia gap and observed values as labelled lines."""
+    values, counts = np.unique(np.round(null, 6), return_counts=True)
+    ax.bar(values, counts / counts.sum(), width=0.8 * np.diff(values).min(), color="0.8", label="random rankings")
+    for (label, value), dash in zip(observed.items(), ("-", "--", ":")):
+        ax.axvline(value, color="k", ls=dash, lw=1.2, label=f"{label}: {value:.3f}")
+    ax.set(xlabel="myopia gap (eq. 3)", ylabel="probability")
+    ax.legend(frameon=False, loc="upper left")
+    return ax
+
+
+def rank_reversal(intervals: pd.DataFrame, probe: pd.DataFrame, null: np.ndarray, observed: dict[str, float]):
+    """Draw Fig. 2: (a) now against later, (b) adaptation curves, (c) OOD against forgetting, (d) gap."""
+    fig, axes = plt.subplots(2, 2, figsize=(7.2, 5.8))
+    scatter(axes[0, 0], intervals, "immediate_utility", "future_auc")
+    curves(axes[0, 1], probe)
+    scatter(axes[1, 0], intervals, "forgetting", "ood")
+    gap(axes[1, 1], null, observed)
+    for ax, letter in zip(axes.flat, "abcd"):
+        ax.set_title(f"({letter})", loc="left")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return fig
+
+
+def concentration(intervals: pd.DataFrame, y: str = "forgetting"):
+    """Draw Fig. 4(b): update concentration against forgetting, raw and norm-normalised."""
+    fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.3), sharey=True)
+    for ax, x in zip(axes, ("concentration", "concentration_normalised")):
+        scatter(ax, intervals, x, y)
+    axes[1].set(xlabel="C(S), gradients normalised", ylabel="")
+    handles, labels = axes[0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return fig
+
+
+def forest(differences: pd.DataFrame, xlabel: str):
+    """Draw paired differences with intervals, one row per selector.
+
+    Args:
+        differences: index selector; columns difference, low, high (`stats.paired`).
+    """
+    fig, ax = plt.subplots(figsize=(4.6, 0.32 * len(differences) + 0.9))
+    for y, (name, row) in enumerate(differences.iterrows()):
+        ax.errorbar(row["difference"], y, xerr=[[row["difference"] - row["low"]], [row["high"] - row["difference"]]], fmt=MARKERS.get(name, "o"), color=COLOURS.get(name, "0.3"), capsize=2)
+    ax.axvline(0, color="0.6", lw=0.8)
+    ax.set_yticks(range(len(differences)), [LABELS.get(n, n) for n in differences.index])
+    ax.invert_yaxis()
+    ax.set_xlabel(xlabel)
+    return fig
+
+
+def heatmap(table: pd.DataFrame, label: str, centre: float | None = None, fmt: str = ".2f"):
+    """Draw a labelled matrix; `centre` switches to a diverging map around that value."""
+    fig, ax = plt.subplots(figsize=(0.75 * table.shape[1] + 2.2, 0.42 * table.shape[0] + 1.2))
+    style = {"cmap": "cividis"} if centre is None else {"cmap": "PuOr_r", "center": centre}
+    sns.heatmap(table, annot=True, fmt=fmt, cbar_kws={"label": label}, annot_kws={"size": 8}, ax=ax, **style)
+    ax.set(xlabel=table.columns.name or "", ylabel=table.index.name or "")
+    return fig
+
+
+def diagnostics(intervals: pd.DataFrame):
+    """Draw Table 2: one panel per diagnostic, one point per selector."""
+    metrics = {"entropy": "capability entropy (nats)", "difficulty": "mean difficulty", "quality": "mean judged quality", "concentration": "concentration C(S)"}
+    fig, axes = plt.subplots(1, 4, figsize=(7.2, 2.8), sharey=True)
+    names = list(dict.fromkeys(intervals["selector"]))
+    for ax, (metric, label) in zip(axes, metrics.items()):
+        part = intervals[intervals["metric"] == metric].set_index("selector")
+        for y, name in enumerate(names):
+            row = part.loc[name]
+            ax.errorbar(row["mean"], y, xerr=[[row["mean"] - row["low"]], [row["high"] - row["mean"]]], fmt=MARKERS[name], color=COLOURS[name], ms=5, capsize=1.5)
+        ax.set_xlabel(label)
+    axes[0].set_yticks(range(len(names)), [LABELS[n] for n in names])
+    axes[0].invert_yaxis()
+    return fig
+
+
+def controls(differences: pd.DataFrame):
+    """Draw differences from Random in the control worlds.
+
+    Args:
+        differences: columns world, selector, metric, difference, low, high.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(7.2, 2.4), sharey=True)
+    for ax, metric in zip(axes, ("future_auc", "final_average")):
+        part = differences[differences["metric"] == metric].reset_index(drop=True)
+        for y, row in part.iterrows():
+            ax.errorbar(row["difference"], y, xerr=[[row["difference"] - row["low"]], [row["high"] - row["difference"]]], fmt=MARKERS[row["selector"]], color=COLOURS[row["selector"]], capsize=2)
+        ax.axvline(0, color="0.6", lw=0.8)
+        ax.set_yticks(range(len(part)), part["world"].str.strip() + ": " + part["selector"].map(LABELS))
+        ax.set_xlabel(f"{NAMES[metric]}, minus Random")
+    axes[0].invert_yaxis()
+    return fig
+
+
+def subplots(*args, **kwargs):
+    """Return `plt.subplots` at the width of one column."""
+    return plt.subplots(*args, **({"figsize": (3.6, 2.6)} | kwargs))
+
+
+def show():
+    """Show the current figures and close them."""
+    plt.show()
+    plt.close("all")

@@ -1,0 +1,120 @@
+"""Rankings now against later: the checks of `claims.yml` that are not a plain paired contrast.
+
+Each check returns effect, low, high, n_seeds, signed so that positive is what the claim says.
+"""
+
+import numpy as np
+import pandas as pd
+
+from . import experiments, metrics, quoted, stats
+
+NOW, LATER = "immediate_utility", "long_horizon"
+
+
+def over_seeds(runs: pd.DataFrame, columns: list[str], statistic, draws: int = 1999, seed: int = 0) -> dict:
+    """Return a statistic of the selectors' mean metrics with a paired bootstrap over seeds.
+
+    Args:
+        runs: one row per run.
+        columns: metrics; `statistic` receives one array (K selectors,) for each.
+        statistic: function of those arrays.
+
+    Returns:
+        dict effect, low, high, n_seeds; 95 % percentile interval.
+    """
+    wide = runs.pivot(index="seed", columns="selector", values=columns).dropna()
+    arrays = [wide[c].to_numpy() for c in columns]
+    rows = np.random.default_rng(seed).integers(len(wide), size=(draws, len(wide)))
+    values = [statistic(*(a[r].mean(0) for a in arrays)) for r in rows]
+    low, high = np.quantile(values, [0.025, 0.975])
+    return {"effect": float(statistic(*(a.mean(0) for a in arrays))), "low": float(low), "high": float(high), "n_seeds": len(wide)}
+
+
+def _table1(profile: str) -> pd.DataFrame:
+    return experiments.runs("table1", profile)
+
+
+def gap_above_chance(profile: str) -> dict:
+    """Return gap (eq. 3) minus (K^2 - 1) / (3 K (K - 1)), the mean of random rankings."""
+    runs = _table1(profile)
+    K = runs["selector"].nunique()
+    return over_seeds(runs, [NOW, LATER], lambda a, b: metrics.myopia_gap(a, b) - (K + 1) / (3 * K))
+
+
+def negative_kendall(profile: str) -> dict:
+    """Return minus Kendall's tau_b between the rankings now and later."""
+    return over_seeds(_table1(profile), [NOW, LATER], lambda a, b: -stats.kendall(a, b))
+
+
+def token_ratio(profile: str) -> list[dict]:
+    """Return mean tokens to adapt under Gradient over those under LHAS, minus 1, for both readings."""
+    runs = _table1(profile)
+    out = []
+    for name in ("gradient", "alignment"):
+        pair = runs[runs["selector"].isin([name, "lhas"])]  # columns in alphabetical order: name, lhas
+        ratio = over_seeds(pair, ["adaptation_tokens"], lambda tokens: tokens[0] / max(tokens[1], 1.0) - 1)
+        out.append({"name": f"tokens {name} / lhas - 1"} | ratio)
+    return out
+
+
+def _pearson(a, b) -> float:
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def concentration_forgetting(profile: str) -> dict:
+    """Return Pearson r over selectors between concentration C(S) and forgetting."""
+    return over_seeds(_table1(profile), ["concentration", "forgetting"], _pearson)
+
+
+def entropy_concentration(profile: str) -> dict:
+    """Return minus Pearson r over selectors between capability entropy and concentration."""
+    return over_seeds(_table1(profile), ["entropy", "concentration"], lambda a, b: -_pearson(a, b))
+
+
+def _exact(effect: float) -> dict:
+    return {"effect": float(effect), "low": float(effect), "high": float(effect), "n_seeds": 0}
+
+
+def printed_gap() -> float:
+    """Return eq. 3 on the printed tables: ranks by Table 1's Current and by Table 3; 18 / 7 / 6.
+
+    >>> round(printed_gap(), 4)
+    0.4286
+    """
+    return metrics.myopia_gap(quoted.TABLE1["current"], quoted.TABLE3["25%"])
+
+
+def printed_gap_column(profile: str) -> dict:
+    """Return minus the largest difference of the Gap column from |rank difference| / (K - 1)."""
+    ranks = [t.rank(ascending=False) for t in (quoted.TABLE1["current"], quoted.TABLE3["25%"])]
+    own = (ranks[0] - ranks[1]).abs() / (len(ranks[0]) - 1)
+    return _exact(-(own - quoted.TABLE1["gap"]).abs().max())
+
+
+def printed_gap_above_chance(profile: str) -> dict:
+    """Return the printed tables' gap minus the 95 % quantile of random rankings of seven."""
+    return _exact(printed_gap() - np.quantile(stats.gap_null(7), 0.95))
+
+
+def printed_approach(profile: str) -> list[dict]:
+    """Return how much Random and Diversity close in on Utility-diversity from 10 % to 50 % budget."""
+    lead = quoted.TABLE3.loc["utility_diversity"] - quoted.TABLE3
+    return [{"name": f"{n}: lead at 10 % minus lead at 50 %"} | _exact(round(lead.loc[n, "10%"] - lead.loc[n, "50%"], 6)) for n in ("random", "diversity")]
+
+
+def printed_budget_ranks(profile: str) -> dict:
+    """Return eq. 3 at 10 % minus eq. 3 at 50 % with the one printed Current column."""
+    gaps = [metrics.myopia_gap(quoted.TABLE1["current"], quoted.TABLE3[b]) for b in ("10%", "50%")]
+    return _exact(gaps[0] - gaps[1])
+
+
+def printed_diversity_order(profile: str) -> list[dict]:
+    """Return Utility-diversity's lead over Diversity in each long-horizon column of Table 1."""
+    sign = {"future_auc": 1, "forgetting": -1, "ood": 1, "worst_task": 1, "gap": -1}
+    lead = quoted.TABLE1.loc["utility_diversity"] - quoted.TABLE1.loc["diversity"]
+    return [{"name": f"{c}, lead over Diversity"} | _exact(s * lead[c]) for c, s in sign.items()]
+
+
+def printed_lhas_current(profile: str) -> dict:
+    """Return LHAS's printed Current minus Loss's: negative, so Loss is above it too."""
+    return _exact(quoted.TABLE1.loc["lhas", "current"] - quoted.TABLE1.loc["loss", "current"])
