@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import claims, experiments, sweep
+from . import claims, experiments, report, sweep
 from .config import PROFILES
 
 
@@ -39,6 +39,8 @@ def main(argv=None):
     verbs.add_parser("claims", help=show.__doc__)
     verbs.add_parser("claim", help=one.__doc__).add_argument("id")
     verbs.add_parser("publish", help=claims.publish.__doc__.splitlines()[0])
+    verbs.add_parser("verify", help=report.show_verify.__doc__)
+    verbs.add_parser("readme", help=report.write_readme.__doc__)
     for verb in verbs.choices.values():
         verb.add_argument("--profile", choices=PROFILES, default=argparse.SUPPRESS)
     args = parser.parse_args(argv)
@@ -49,6 +51,10 @@ def main(argv=None):
             show(args.profile)
         elif args.verb == "claim":
             one(args.id, args.profile)
+        elif args.verb == "verify":
+            report.show_verify(args.profile)
+        elif args.verb == "readme":
+            report.write_readme()
         elif args.verb == "publish":
             print(claims.publish(args.profile).drop(columns="note").to_string(index=False))
     except ValueError as error:

@@ -11,7 +11,7 @@ from itertools import product
 import pandas as pd
 
 from . import metrics, sweep, worlds
-from .config import PROFILES, ModelSpec, RunSpec, TrainSpec, WorldSpec, choose
+from .config import ORDERS, PROFILES, SEQUENCES, ModelSpec, RunSpec, TrainSpec, WorldSpec, choose
 from .selectors import PAPER
 
 TABLE1 = (*PAPER, "alignment")  # the paper's seven and the second reading of "Gradient"
@@ -21,7 +21,9 @@ NOTEBOOKS = {  # notebook -> experiments whose runs it reads
     "01": ("table1",),
     "02": ("table1",),
     "03": ("table1", "controls"),
+    "05": ("table1", "ablations", "budgets", "lora", "orders", "sequences", "regimes", "persistence"),
 }
+LORA_LR = 1e-2  # chosen by `develop_lora`
 _SMOKE = {
     "world": WorldSpec(pool_size=48, test_size=8),
     "model": ModelSpec(hidden=16, steps=20),
@@ -30,8 +32,8 @@ _SMOKE = {
 
 
 def seeds(profile: str, fast: int, full: int) -> range:
-    """Return the evaluation seeds of a profile; `smoke` has two."""
-    return range({"smoke": 2, "fast": fast, "full": full}[choose("profile", profile, PROFILES)])
+    """Return the evaluation seeds of a profile; `smoke` has at most two."""
+    return range({"smoke": min(fast, 2), "fast": fast, "full": full}[choose("profile", profile, PROFILES)])
 
 
 def _specs(profile: str, selectors, which: range, world: dict | None = None, train: dict | None = None, **fields) -> list[RunSpec]:
@@ -59,6 +61,70 @@ def controls(profile: str) -> list[RunSpec]:
     )
 
 
+def budgets(profile: str) -> list[RunSpec]:
+    """Table 3 and Fig. 3(a): 10 % and 50 % beside the 25 % of `table1`."""
+    names = TABLE1 if profile == "full" else ("random", "alignment", "lhas")
+    return [s for b in (0.1, 0.5) for s in _specs(profile, _plain(names), seeds(profile, 1, 4), budget=b)]
+
+
+ABLATIONS = {  # eq. 5 without a term, with another utility, another penalty or a wrong proxy
+    "no coverage": {"coverage_weight": 0.0},
+    "no proxy": {"proxy_weight": 0.0},
+    "no penalty": {"penalty_weight": 0.0},
+    "utility alone": {"coverage_weight": 0.0, "proxy_weight": 0.0, "penalty_weight": 0.0},
+    "no utility": {"utility": "none"},
+    "loss as utility": {"utility": "loss"},
+    "gradient as utility": {"utility": "gradient"},
+    "eigenvector penalty": {"penalty": "eigenvector"},
+    "proxy is the current stage": {"proxy": "current"},
+}
+
+
+def ablations(profile: str) -> list[RunSpec]:
+    """Component ablation of eq. 5; the complete LHAS and Random stand in `table1`."""
+    return _specs(profile, [("lhas", params) for params in ABLATIONS.values()], seeds(profile, 1, 6))
+
+
+def lora(profile: str) -> list[RunSpec]:
+    """Fig. 3(c): LoRA of rank 16 and a rank sweep; full fine-tuning stands in `table1`."""
+    names = ("random", "loss", "alignment", "lhas") if profile == "full" else ("random", "alignment")
+    out = _specs(profile, _plain(names), seeds(profile, 1, 4), train={"rank": 16, "lr": LORA_LR})
+    return out + _specs(profile, _plain(("random", "alignment")), seeds(profile, 0, 4), train={"rank": 4, "lr": LORA_LR})
+
+
+def orders(profile: str) -> list[RunSpec]:
+    """Fig. 4(a): three other orders of the five stages; the paper's order stands in `table1`."""
+    names = ("random", "alignment", "diversity", "lhas") if profile == "full" else ("random", "alignment")
+    return [s for o in list(ORDERS)[1:] for s in _specs(profile, _plain(names), seeds(profile, 1, 3), world={"order": o})]
+
+
+def sequences(profile: str) -> list[RunSpec]:
+    """The domain and interleaved sequences, which the paper names and prints no numbers for."""
+    names = TABLE1 if profile == "full" else ("random", "alignment")
+    return [s for q in SEQUENCES[1:] for s in _specs(profile, _plain(names), seeds(profile, 1, 3), world={"sequence": q})]
+
+
+def regimes(profile: str) -> list[RunSpec]:
+    """Regime map: where alignment reverses, over stage alignment x precursor share, noise x budget."""
+    which = seeds(profile, 0, 2)
+    pair = _plain(("random", "alignment"))
+    shift = [_specs(profile, pair, which, world={"alignment": a, "precursors": p}) for a in (0.0, 0.5, 1.0) for p in (0.0, 0.4)]
+    strain = [_specs(profile, pair, which, world={"noise": v}, budget=b) for v in (0.0, 0.3) for b in (0.1, 0.25, 0.5)]
+    return [s for part in (*shift, *strain) for s in part]
+
+
+def persistence(profile: str) -> list[RunSpec]:
+    """Does an early advantage last: four times the steps on the same selection, and re-selection."""
+    which, pair = seeds(profile, 0, 3), _plain(("random", "alignment", "lhas"))
+    steps = _SMOKE["train"].steps if profile == "smoke" else TrainSpec().steps
+    return _specs(profile, pair, which, train={"steps": 4 * steps}) + _specs(profile, pair, which, train={"reselect": 4})
+
+
+def develop_lora(profile: str) -> list[RunSpec]:
+    """The choice of the LoRA step size: Random's current score on a development seed."""
+    return [s for lr in (5e-3, 1e-2, 2e-2) for s in _specs(profile, _plain(("random",)), DEVELOPMENT[:1], train={"rank": 16, "lr": lr})]
+
+
 def develop(profile: str) -> list[RunSpec]:
     """The choice of LHAS's weights lambda, eta, rho: a grid on development seeds only."""
     names = ("coverage_weight", "proxy_weight", "penalty_weight")
@@ -77,7 +143,10 @@ def chosen_weights(profile: str = "full") -> tuple[dict[str, float], pd.DataFram
     return {k: float(v) for k, v in (pair.split("=") for pair in best.split(", "))}, table
 
 
-EXPERIMENTS = {f.__name__: f for f in (table1, controls, develop)}
+EXPERIMENTS = {
+    f.__name__: f
+    for f in (table1, controls, budgets, ablations, lora, orders, sequences, regimes, persistence, develop, develop_lora)
+}
 
 
 def experiment(name: str, profile: str) -> pd.DataFrame:
@@ -87,7 +156,8 @@ def experiment(name: str, profile: str) -> pd.DataFrame:
         name: one of `EXPERIMENTS`.
         profile: `smoke`, `fast` or `full`.
     """
-    return sweep.results(EXPERIMENTS[choose("experiment", name, EXPERIMENTS)](choose("profile", profile, PROFILES)))
+    specs = EXPERIMENTS[choose("experiment", name, EXPERIMENTS)](choose("profile", profile, PROFILES))
+    return sweep.results(specs) if specs else pd.DataFrame()
 
 
 @cache
@@ -114,5 +184,6 @@ def summary(rows: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
 
 @cache
 def runs(name: str, profile: str) -> pd.DataFrame:
-    """Return `summary` of an experiment, kept for the life of the process."""
-    return summary(experiment(name, profile))
+    """Return `summary` of an experiment (empty where a profile leaves it out), kept for the life of the process."""
+    rows = experiment(name, profile)
+    return rows if rows.empty else summary(rows)
