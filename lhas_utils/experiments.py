@@ -23,7 +23,7 @@ NOTEBOOKS = {  # notebook -> experiments whose runs it reads
     "03": ("table1", "controls"),
     "05": ("table1", "ablations", "budgets", "lora", "orders", "sequences", "regimes", "persistence"),
 }
-LORA_LR = 1e-2  # chosen by `develop_lora`
+LORA_LR = 2e-3  # chosen by `develop_lora`
 _SMOKE = {
     "world": WorldSpec(pool_size=48, test_size=8),
     "model": ModelSpec(hidden=16, steps=20),
@@ -122,7 +122,7 @@ def persistence(profile: str) -> list[RunSpec]:
 
 def develop_lora(profile: str) -> list[RunSpec]:
     """The choice of the LoRA step size: Random's current score on a development seed."""
-    return [s for lr in (5e-3, 1e-2, 2e-2) for s in _specs(profile, _plain(("random",)), DEVELOPMENT[:1], train={"rank": 16, "lr": lr})]
+    return [s for lr in (2e-3, 5e-3, 1e-2) for s in _specs(profile, _plain(("random",)), DEVELOPMENT[:1], train={"rank": 16, "lr": lr})]
 
 
 def develop(profile: str) -> list[RunSpec]:
@@ -187,3 +187,8 @@ def runs(name: str, profile: str) -> pd.DataFrame:
     """Return `summary` of an experiment (empty where a profile leaves it out), kept for the life of the process."""
     rows = experiment(name, profile)
     return rows if rows.empty else summary(rows)
+
+
+def picks(name: str, profile: str) -> pd.DataFrame:
+    """Return every pick of an experiment's runs: stage, index, skill, task, kind and score terms."""
+    return sweep.results(EXPERIMENTS[choose("experiment", name, EXPERIMENTS)](profile), picks=True)

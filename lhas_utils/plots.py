@@ -35,14 +35,14 @@ LABELS = {
 }
 NAMES = {
     "current": "Current (token accuracy)",
-    "immediate_utility": "Immediate utility U_imm",
+    "immediate_utility": "Immediate utility $U_{imm}$",
     "future_auc": "Future adaptation AUC",
     "future_auc_minus_start": "Future AUC minus start",
     "forgetting": "Forgetting (lower is better)",
     "ood": "OOD accuracy",
     "worst_task": "Worst-task accuracy",
     "final_average": "Final average accuracy",
-    "long_horizon": "Long-horizon utility U_long",
+    "long_horizon": "Long-horizon utility $U_{long}$",
     "concentration": "Update concentration C(S)",
     "entropy": "Capability entropy (nats)",
 }
@@ -86,7 +86,7 @@ def curves(ax, probe: pd.DataFrame):
 def gap(ax, null: np.ndarray, observed: dict[str, float]):
     """Draw the permutation null of the myopia gap and observed values as labelled lines."""
     values, counts = np.unique(np.round(null, 6), return_counts=True)
-    ax.bar(values, counts / counts.sum(), width=0.8 * np.diff(values).min(), color="0.8", label="random rankings")
+    ax.bar(values, counts / counts.sum(), width=0.8 * np.diff(values).min(), color="0.8", label="random rankings of as many")
     for (label, value), dash in zip(observed.items(), ("-", "--", ":")):
         ax.axvline(value, color="k", ls=dash, lw=1.2, label=f"{label}: {value:.3f}")
     ax.set(xlabel="myopia gap (eq. 3)", ylabel="probability")
@@ -141,6 +141,7 @@ def heatmap(table: pd.DataFrame, label: str, centre: float | None = None, fmt: s
     style = {"cmap": "cividis"} if centre is None else {"cmap": "PuOr_r", "center": centre}
     sns.heatmap(table, annot=True, fmt=fmt, cbar_kws={"label": label}, annot_kws={"size": 8}, ax=ax, **style)
     ax.set(xlabel=table.columns.name or "", ylabel=table.index.name or "")
+    ax.set_xticks(ax.get_xticks(), ax.get_xticklabels(), rotation=35, ha="right")
     return fig
 
 
@@ -175,6 +176,52 @@ def controls(differences: pd.DataFrame):
         ax.set_yticks(range(len(part)), part["world"].str.strip() + ": " + part["selector"].map(LABELS))
         ax.set_xlabel(f"{NAMES[metric]}, minus Random")
     axes[0].invert_yaxis()
+    return fig
+
+
+def conditions(intervals: pd.DataFrame, x: str, metrics: list[str], order: list[str] | None = None):
+    """Draw one panel per metric: a condition on the x axis, one line or point series per selector.
+
+    Args:
+        intervals: columns selector, `x`, metric, mean, low, high.
+        order: order of the conditions; that of the table by default.
+    """
+    fig, axes = plt.subplots(1, len(metrics), figsize=(3.6 * len(metrics), 2.9), squeeze=False)
+    order = order or list(dict.fromkeys(intervals[x]))
+    names = [n for n in COLOURS if n in set(intervals["selector"])]
+    for ax, metric in zip(axes[0], metrics):
+        for k, name in enumerate(names):
+            part = intervals[(intervals["selector"] == name) & (intervals["metric"] == metric)].set_index(x)
+            part = part.loc[[o for o in order if o in part.index]]
+            at = np.array([order.index(o) for o in part.index]) + 0.08 * (k - (len(names) - 1) / 2)
+            ax.errorbar(at, part["mean"], yerr=[part["mean"] - part["low"], part["high"] - part["mean"]], fmt=MARKERS[name] + "-", color=COLOURS[name], ms=4.5, lw=0.8, capsize=1.5, label=LABELS[name])
+        ax.set_xticks(range(len(order)), order, rotation=15 if max(map(len, order)) > 8 else 0)
+        ax.set(xlabel=x, ylabel=NAMES.get(metric, metric))
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return fig
+
+
+def regimes(differences: pd.DataFrame):
+    """Draw alignment minus Random in U_long over (stage alignment, precursors) and (noise, budget).
+
+    Args:
+        differences: columns alignment, precursors, noise, budget, metric, difference, low, high.
+    """
+    part = differences[differences["metric"] == "long_horizon"]
+    fig, axes = plt.subplots(1, 2, figsize=(7.2, 2.8), sharey=True)
+    default = part[["noise", "budget"]].mode().iloc[0]
+    shift = part[(part["noise"] == default["noise"]) & (part["budget"] == default["budget"])]
+    strain = part[part["noise"] != default["noise"]]
+    panels = ((shift, "alignment", "precursors", "stage alignment"), (strain, "budget", "noise", "budget"))
+    for ax, (data, x, line, label) in zip(axes, panels):
+        for k, (value, group) in enumerate(data.groupby(line)):
+            y = group["difference"]
+            ax.errorbar(group[x] + 0.004 * k, y, yerr=[y - group["low"], group["high"] - y], fmt="os^D"[k] + ["-", "--", ":", "-."][k], color=["#0072B2", "#D55E00", "#009E73", "#000000"][k], capsize=2, label=f"{line} {value:g}")
+        ax.axhline(0, color="0.6", lw=0.8)
+        ax.set_xlabel(label)
+        ax.legend(frameon=False)
+    axes[0].set_ylabel("$U_{long}$, alignment minus Random")
     return fig
 
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from . import paths
+from . import experiments, paths, stats
 from .config import digest
 
 
@@ -49,3 +49,60 @@ def save_rows(rows: pd.DataFrame, name: str, setup):
     """Write the tidy rows behind a table as `data/name.csv.gz`; constant columns are left out."""
     constant = [c for c in rows if c not in ("selector", "seed") and rows[c].nunique(dropna=False) == 1]
     _write(rows.drop(columns=[*constant, "run"]), f"{name}.csv.gz", setup)
+
+
+def evidence(runs: pd.DataFrame, name: str, metrics: list[str], by: list[str], setup) -> tuple[pd.DataFrame, str]:
+    """Return the intervals to show for one experiment, and where they come from.
+
+    The `full` profile computes and writes them (`data/name.csv`). A smaller profile runs a slice of
+    one or two seeds or none: it shows the published table and says how many of its own means lie in
+    the published range; before anything is published it shows its own.
+
+    Args:
+        runs: one row per run, possibly empty.
+        by: columns that name a condition, such as selector and budget.
+
+    Returns:
+        (tidy intervals with columns `by`, metric, mean, low, high, n_seeds; a sentence).
+    """
+    own = pd.DataFrame()
+    if len(runs):
+        label = runs[by].astype(str).agg("|".join, axis=1)
+        own = stats.table(runs.assign(condition=label), metrics, by="condition")
+        own = pd.concat([own["condition"].str.split("|", expand=True).set_axis(by, axis=1), own.drop(columns="condition")], axis=1)
+        save_table(own, name, setup)
+    path = paths.data("full") / f"{name}.csv"
+    if setup.profile == "full" or not path.exists():
+        return own, f"{name}: {len(own)} intervals from this run, profile {setup.profile}"
+    published = pd.read_csv(path, dtype={c: str for c in by}, keep_default_na=False, na_values={"mean": "", "low": "", "high": ""})
+    sentence = f"{name}: published run, {published['n_seeds'].min()} to {published['n_seeds'].max()} seeds"
+    if len(own):
+        both = published.merge(own, on=[*by, "metric"], suffixes=("", "_own"))
+        spread = 3 * (both["high"] - both["low"]).clip(lower=0.02)
+        near = (both["mean_own"] - both["mean"]).abs() <= spread
+        sentence += f"; this run's slice of {int(own['n_seeds'].max())} seed(s) agrees in {near.mean():.0%} of {len(both)} means"
+    return published, sentence
+
+
+def differences(name: str, by: list[str], metrics: list[str], setup, a: str = "alignment", b: str = "random") -> tuple[pd.DataFrame, str]:
+    """Return paired differences a - b of an experiment per condition, and where they come from.
+
+    As in `evidence`, `full` computes and writes `data/name.csv`; otherwise the published file is read.
+
+    Returns:
+        (columns `by`, metric, difference, low, high, n_seeds; a sentence).
+    """
+    path = paths.data("full") / f"{name}.csv"
+    runs = experiments.runs(name, setup.profile)
+    if len(runs) == 0:
+        table = pd.read_csv(path) if path.exists() else pd.DataFrame()
+        return table, f"{name}: published run" if len(table) else f"{name}: not in profile {setup.profile}, not published yet"
+    rows = []
+    for condition, group in runs.groupby(by, sort=True):
+        for metric in metrics:
+            wide = group.pivot(index="seed", columns="selector", values=metric)
+            mean, low, high = stats.interval((wide[a] - wide[b]).dropna())
+            rows.append((*condition, metric, mean, low, high, len(wide)))
+    table = pd.DataFrame(rows, columns=[*by, "metric", "difference", "low", "high", "n_seeds"])
+    save_table(table, name, setup)
+    return table, f"{name}: {len(table)} differences {a} - {b} from this run, profile {setup.profile}"
