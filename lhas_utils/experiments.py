@@ -12,6 +12,7 @@ import pandas as pd
 
 from . import metrics, sweep, worlds
 from .config import ORDERS, PROFILES, SEQUENCES, ModelSpec, RunSpec, TrainSpec, WorldSpec, choose
+from .local_analysis import LocalSpec
 from .selectors import PAPER
 
 TABLE1 = (*PAPER, "alignment")  # the paper's seven and the second reading of "Gradient"
@@ -21,6 +22,7 @@ NOTEBOOKS = {  # notebook -> experiments whose runs it reads
     "01": ("table1",),
     "02": ("table1",),
     "03": ("table1", "controls"),
+    "04": ("local",),
     "05": ("table1", "ablations", "budgets", "lora", "orders", "sequences", "regimes", "persistence"),
 }
 LORA_LR = 2e-3  # chosen by `develop_lora`
@@ -125,6 +127,13 @@ def develop_lora(profile: str) -> list[RunSpec]:
     return [s for lr in (2e-3, 5e-3, 1e-2) for s in _specs(profile, _plain(("random",)), DEVELOPMENT[:1], train={"rank": 16, "lr": lr})]
 
 
+def local(profile: str) -> list[LocalSpec]:
+    """Prop. 1 and App. B.2 on the trained model (notebook 04)."""
+    if profile == "smoke":
+        return [LocalSpec(0, random=4, batches=4, trained=1, **_SMOKE)]
+    return [LocalSpec(s) for s in seeds(profile, 1, 6)]
+
+
 def develop(profile: str) -> list[RunSpec]:
     """The choice of LHAS's weights lambda, eta, rho: a grid on development seeds only."""
     names = ("coverage_weight", "proxy_weight", "penalty_weight")
@@ -145,7 +154,7 @@ def chosen_weights(profile: str = "full") -> tuple[dict[str, float], pd.DataFram
 
 EXPERIMENTS = {
     f.__name__: f
-    for f in (table1, controls, budgets, ablations, lora, orders, sequences, regimes, persistence, develop, develop_lora)
+    for f in (table1, controls, budgets, ablations, lora, orders, sequences, regimes, persistence, local, develop, develop_lora)
 }
 
 

@@ -24,8 +24,11 @@ from tqdm.auto import tqdm
 from . import paths
 from .config import digest, source_digest
 
+_PROTOCOL = ("worlds", "models", "training", "signals", "context", "selectors", "metrics", "protocol")
 RUNNERS = {  # kind of spec -> (module whose `execute` runs it, modules its result depends on)
-    "RunSpec": ("protocol", ("worlds", "models", "training", "signals", "context", "selectors", "metrics", "protocol")),
+    "RunSpec": ("protocol", _PROTOCOL),
+    "LocalSpec": ("local_analysis", (*_PROTOCOL, "local_analysis")),
+    "RealSpec": ("real", (*_PROTOCOL, "corpora", "bases", "real")),
     "DepthSpec": ("depth", ("worlds", "models", "training", "depth")),
 }
 

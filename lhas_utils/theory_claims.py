@@ -1,0 +1,115 @@
+"""The checks of claims T01 ..: closed forms of `theory`, and the runs of `local_analysis`.
+
+Each returns effect(s) signed so that positive is what the claim says; exact checks have no seeds.
+"""
+
+import numpy as np
+
+from . import stats, theory
+from .local_analysis import concentration_against_spread, fit_quality
+
+
+def _exact(value: float, **more) -> dict:
+    return {"effect": float(value), "low": float(value), "high": float(value), "n_seeds": 0} | more
+
+
+def _seeds(values, **more) -> dict:
+    mean, low, high = stats.interval(values)
+    return {"effect": mean, "low": low, "high": high, "n_seeds": len(values)} | more
+
+
+def random_instances(count: int = 200, p: int = 4, seed: int = 0):
+    """Yield (theta, theta*, H, gbar_a, gbar_b) with random PSD H, ordered so that l_a < l_b."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        root = rng.normal(size=(p, p))
+        theta, theta_star, a, b = rng.normal(size=(4, p))
+        H = root @ root.T
+        if theory.expansion(theta, theta_star, H, a)[1] > theory.expansion(theta, theta_star, H, b)[1]:
+            a, b = b, a
+        yield theta, theta_star, H, a, b
+
+
+def small_eta(profile: str) -> dict:
+    """T01: share of 200 random instances in which Prop. 1 holds at 99 % of the critical step size."""
+    held = []
+    for instance in random_instances():
+        eta = min(0.99 * theory.critical_eta(*instance), 1.0)
+        held.append(theory.proposition_1(*instance, eta) == (True, True))
+    return _exact(np.mean(held))
+
+
+def as_printed(profile: str) -> dict:
+    """T02: L(theta'_a) - L(theta'_b) of the counter-example at eta = 1/2; Prop. 1 says positive."""
+    x = theory.counter_example()
+    a, b = (theory.quadratic_loss(x["theta"] - 0.5 * x[g], x["theta_star"], x["H_next"]) for g in ("gbar_a", "gbar_b"))
+    return _exact(a - b)
+
+
+def gram_spectrum(profile: str) -> dict:
+    """T03: share of eigenvalues of G that the k x k Gram matrix / k gives, to 1e-10 of the trace."""
+    g = np.random.default_rng(0).normal(size=(6, 40)) * np.linspace(0.2, 2, 40)
+    full, small = np.linalg.eigvalsh(g.T @ g / 6)[-6:], np.linalg.eigvalsh(g @ g.T / 6)
+    return _exact(np.mean(abs(full - small) < 1e-10 * np.trace(g @ g.T)))
+
+
+def spread_closed_form(profile: str) -> dict:
+    """T08: difference of Var X / (E X)^2 between the paper's printed C of Gradient and of LHAS, 16 dimensions."""
+    mean_var = [theory.transfer_moments(np.diag(theory.spectrum(C, 16)), np.eye(16)) for C in (0.63, 0.25)]
+    high, low = (var / mean**2 for mean, var in mean_var)
+    return _exact(high - low)
+
+
+def spread_single_direction(profile: str) -> dict:
+    """T09: the same for the projection on the mean gradient alone, which is a rank-one G in both cases."""
+    ratios = []
+    for C in (0.63, 0.25):
+        gbar = np.sqrt(theory.spectrum(C, 16))
+        mean, var = theory.transfer_moments(np.outer(gbar, gbar), np.eye(16))
+        ratios.append(var / mean**2)
+    return _exact(round(ratios[0] - ratios[1], 12))
+
+
+def regret_grows(profile: str) -> list[dict]:
+    """T11, T12: smallest increase of the regret between angles 15 degrees apart, by curvature."""
+    out = []
+    for name, H in (("isotropic curvature", np.eye(2)), ("curvature 1 and 10", np.diag([1.0, 10.0]))):
+        regret = [theory.stage_model(np.array([[1, 0], [np.cos(a), np.sin(a)]]), [H, H])["regret"] for a in np.deg2rad(np.arange(0, 181, 15))]
+        out.append(_exact(np.diff(regret).min(), name=name))
+    return out
+
+
+def _fits(profile: str, arm: str, eta: float | None = None):
+    from .experiments import experiment
+
+    fits = fit_quality(experiment("local", profile))
+    return fits[(fits["arm"] == arm) & ((fits["eta"] == eta) if eta else True)]
+
+
+def first_order_small(profile: str) -> dict:
+    """T04: R^2 of the first-order prediction of the next stage's loss change, one step of eta = 0.001."""
+    return _seeds(_fits(profile, "sgd", 0.001)["first"])
+
+
+def equal_gain_pairs(profile: str) -> dict:
+    """T05: share of pairs of nearly equal current gain ordered as Prop. 1 says, eta = 0.001, minus 1/2."""
+    return _seeds(_fits(profile, "sgd", 0.001)["pairs"] - 0.5)
+
+
+def training_step(profile: str) -> list[dict]:
+    """T06: one AdamW step of the protocol: R^2 of the first order, and the order of pairs minus 1/2."""
+    fits = _fits(profile, "adamw")
+    return [_seeds(fits["first"], name="R^2", smallest=0.5), _seeds(fits["pairs"] - 0.5, name="order of pairs", smallest=0.2)]
+
+
+def whole_stage(profile: str) -> dict:
+    """T07: Spearman correlation of the first-order prediction with the change after a whole stage."""
+    return _seeds(_fits(profile, "train")["spearman"])
+
+
+def spread_measured(profile: str) -> list[dict]:
+    """T10: Spearman correlation of C(S) with the spread of transfer, among selections of one size."""
+    from .experiments import experiment
+
+    table = concentration_against_spread(experiment("local", profile))
+    return [_seeds(g["rho"], name=f"selections of {size} size") for size, g in table.groupby("size")]
