@@ -29,7 +29,7 @@ RUNNERS = {  # kind of spec -> (module whose `execute` runs it, modules its resu
     "RunSpec": ("protocol", _PROTOCOL),
     "LocalSpec": ("local_analysis", (*_PROTOCOL, "local_analysis")),
     "RealSpec": ("real", (*_PROTOCOL, "corpora", "bases", "real")),
-    "DepthSpec": ("depth", ("worlds", "models", "training", "depth")),
+    "DepthSpec": ("depth", ("worlds", "models", "training", "depth_world", "depth")),
 }
 
 
@@ -61,25 +61,27 @@ def load(path: Path) -> pd.DataFrame | None:
         return None
 
 
+def _runner(spec):
+    return import_module(f"lhas_utils.{RUNNERS[type(spec).__name__][0]}")
+
+
 def _job(spec, name, select):
     import torch
 
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    runner = import_module(f"lhas_utils.{RUNNERS[type(spec).__name__][0]}")
+    runner = _runner(spec)
     rows, picks = runner.execute(spec, select) if select else runner.execute(spec)
     if picks is not None:
         store(paths.CACHE / f"{name}-picks.parquet", picks)
     store(paths.CACHE / f"{name}.parquet", rows, spec=asdict(spec))
 
 
-def _base(model, seed: int):
+def _base(spec):
     import torch
 
-    from .training import base_model
-
     torch.set_num_threads(1)
-    base_model(model, seed)
+    _runner(spec).base_model(spec.model, spec.seed)
 
 
 def _parallel(jobs, title: str):
@@ -107,8 +109,8 @@ def missing(specs: list, code: str = "") -> list:
 def fill(specs: list, select: Callable | None = None, code: str = "") -> int:
     """Compute the missing runs, base models first; return how many were computed."""
     todo = missing(specs, code)
-    bases = list(dict.fromkeys((s.model, s.seed) for s in todo))
-    _parallel([delayed(_base)(*b) for b in bases], "base models")
+    bases = {(type(s), s.model, s.seed): s for s in todo if hasattr(_runner(s), "base_model")}
+    _parallel([delayed(_base)(s) for s in bases.values()], "base models")
     _parallel([delayed(_job)(s, key(s, code), select) for s in todo], "runs")
     return len(todo)
 

@@ -1,0 +1,144 @@
+"""Figures of the second study: numbers in, figure out."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+BASES = {"weak": ("#0072B2", "o"), "strong": ("#D55E00", "s")}
+SIZES = ("#56B4E9", "#0072B2", "#009E73", "#000000")  # smallest to largest n
+MARKS = "osD^"
+TERMS = {
+    "risk": ("training risk", "#56B4E9", ""),
+    "complexity": ("KL term", "#0072B2", "//"),
+    "shift": ("C TV", "#E69F00", ".."),
+}
+
+
+def heatmaps(cells: pd.DataFrame, ridges: pd.DataFrame):
+    """Draw gain over d and n, one panel per base, with the ridge d*(n) and its interval (Fig. 5 analogue).
+
+    Args:
+        cells: base, n, d, gain (means over seeds) of one skill.
+        ridges: base, n, d_star, low, high.
+    """
+    bases = list(dict.fromkeys(cells["base"]))
+    fig, axes = plt.subplots(1, len(bases), figsize=(3.6 * len(bases), 2.8), sharey=True, squeeze=False)
+    top = cells["gain"].abs().max()
+    for ax, base in zip(axes[0], bases):
+        table = cells[cells["base"] == base].pivot(index="n", columns="d", values="gain")
+        image = ax.imshow(table, origin="lower", aspect="auto", cmap="PuOr", vmin=-top, vmax=top)
+        for (i, j), v in np.ndenumerate(table.to_numpy()):
+            ax.text(j, i, f"{v:+.2f}", ha="center", va="center", fontsize=7, color="w" if abs(v) > 0.6 * top else "k")
+        r = ridges[ridges["base"] == base]
+        mid, low, high = (np.interp(r[c], table.columns, range(table.shape[1])) for c in ("d_star", "low", "high"))
+        bars = np.maximum([mid - low, high - mid], 0)
+        ax.errorbar(mid, range(len(r)), xerr=bars, color="k", marker="o", mfc="w", ms=5, lw=1, capsize=2)
+        ax.set(title=f"{base} base", xlabel="level d trained on")
+        ax.set_xticks(range(table.shape[1]), table.columns)
+        ax.set_yticks(range(table.shape[0]), table.index)
+    axes[0, 0].set_ylabel("training examples n")
+    fig.colorbar(image, ax=axes, label="gain in exact match", shrink=0.8)
+    return fig
+
+
+def slices(gains: pd.DataFrame):
+    """Draw the gain per test level, one panel per n, one line per trained level (Fig. 6 analogue).
+
+    Args:
+        gains: n, d, level, exact (means over seeds).
+    """
+    sizes, trained = sorted(gains["n"].unique()), sorted(gains["d"].unique())
+    fig, axes = plt.subplots(1, len(sizes), figsize=(3.4 * len(sizes), 2.8), sharey=True, squeeze=False)
+    for ax, n in zip(axes[0], sizes):
+        for d, colour, mark in zip(trained, SIZES, MARKS):
+            part = gains[(gains["n"] == n) & (gains["d"] == d)]
+            ax.plot(part["level"], part["exact"], color=colour, marker=mark, ms=4, lw=1.1, label=f"trained on d = {d}")
+        ax.axhline(0, color="0.6", lw=0.8)
+        ax.set(title=f"n = {n}", xlabel="level tested")
+    axes[0, 0].set_ylabel("gain in exact match")
+    axes[0, -1].legend(frameon=False)
+    return fig
+
+
+def _by_size(ax, table: pd.DataFrame, metric: str):
+    for n, colour, mark in zip(sorted(table["n"].unique()), SIZES, MARKS):
+        part = table[(table["n"] == n) & (table["metric"] == metric)]
+        bars = np.maximum([part["mean"] - part["low"], part["high"] - part["mean"]], 0)
+        look = {"color": colour, "marker": mark, "ms": 4, "lw": 1.1, "capsize": 2}
+        ax.errorbar(part["d"], part["mean"], yerr=bars, label=f"n = {n}", **look)
+    ax.set(xlabel="level d trained on")
+
+
+def gaps(table: pd.DataFrame):
+    """Draw training NLL, generalization gap, extrapolation gap and their sum, the target NLL, against d.
+
+    Args:
+        table: n, d, metric, mean, low, high.
+    """
+    panels = {
+        "train": "train",
+        "generalization": "generalization gap",
+        "extrapolation": "extrapolation gap",
+        "target": "sum = target",
+    }
+    fig, axes = plt.subplots(1, 4, figsize=(9.6, 2.7))
+    for ax, (metric, title) in zip(axes, panels.items()):
+        _by_size(ax, table, metric)
+        ax.set_title(title)
+    axes[0].set_ylabel("nats per token")
+    axes[0].legend(frameon=False)
+    return fig
+
+
+def lines(table: pd.DataFrame, x: str, ylabel: str, panel: str = "n"):
+    """Draw mean and interval of one metric against x, a line per `arm`, a panel per value of `panel`.
+
+    Args:
+        table: columns x, panel, arm, mean, low, high.
+    """
+    values = list(dict.fromkeys(table[panel]))
+    fig, axes = plt.subplots(1, len(values), figsize=(3.2 * len(values), 2.7), sharey=True, squeeze=False)
+    for ax, value in zip(axes[0], values):
+        for (arm, part), colour, mark in zip(table[table[panel] == value].groupby("arm", sort=False), SIZES, MARKS):
+            bars = np.maximum([part["mean"] - part["low"], part["high"] - part["mean"]], 0)
+            ax.errorbar(part[x], part["mean"], yerr=bars, color=colour, marker=mark, ms=4, lw=1.1, capsize=2, label=arm)
+        ax.axhline(0, color="0.6", lw=0.8)
+        ax.set(title=f"{panel} = {value}", xlabel={"d": "level d trained on"}.get(x, x))
+    axes[0, 0].set_ylabel(ylabel)
+    axes[0, -1].legend(frameon=False)
+    return fig
+
+
+def bound(terms: pd.DataFrame, clip: float):
+    """Draw the three terms of Prop. 4.1 stacked over d, one panel per n, with the observed risk and C.
+
+    Args:
+        terms: n, d, risk, complexity, shift, observed (means over seeds).
+    """
+    sizes = sorted(terms["n"].unique())
+    fig, axes = plt.subplots(1, len(sizes), figsize=(2.9 * len(sizes), 2.8), sharey=True, squeeze=False)
+    for ax, n in zip(axes[0], sizes):
+        part, bottom = terms[terms["n"] == n].sort_values("d"), 0
+        for name, (label, colour, hatch) in TERMS.items():
+            ax.bar(part["d"], part[name], bottom=bottom, color=colour, hatch=hatch, label=label, width=0.7)
+            bottom = bottom + part[name].to_numpy()
+        ax.plot(part["d"], part["observed"], "k^", ms=5, label="observed on D_test")
+        ax.axhline(clip, color="k", ls="--", lw=1, label="C: vacuous above")
+        ax.set(title=f"n = {n}", xlabel="level d trained on", yscale="symlog")
+    axes[0, 0].set_ylabel("nats per token")
+    axes[0, -1].legend(frameon=False, fontsize=7)
+    return fig
+
+
+def optimum(predictions: pd.DataFrame):
+    """Draw the measured d*(n) beside its leave-one-n-out predictions.
+
+    Args:
+        predictions: n, measured, surface, constant.
+    """
+    fig, ax = plt.subplots(figsize=(4, 2.8))
+    for (name, colour), mark in zip({"measured": "k", "surface": "#0072B2", "constant": "#E69F00"}.items(), MARKS):
+        ax.plot(predictions["n"], predictions[name], color=colour, marker=mark, ms=5, lw=1.1, label=name)
+    ax.set(xscale="log", xlabel="training examples n", ylabel="optimal level d*")
+    ax.legend(frameon=False)
+    return fig
