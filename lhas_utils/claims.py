@@ -136,28 +136,26 @@ def combine(verdicts: list[str]) -> str:
 
 
 def verdicts(profile: str, ids=None) -> pd.DataFrame:
-    """Judge claims on a profile's runs; Holm runs over all tests of the same experiment.
+    """Judge claims on a profile's runs; Holm runs over the contrasts of one claim.
 
     Returns:
         DataFrame with `COLUMNS`; effect, low and high are those of the claim's weakest effect (the
-        one with the lowest lower bound), in units that make positive what the claim says.
+        one with the lowest lower bound), in units that make positive what the claim says. A note
+        says where the seeds are too few for the test to reach significance at all.
     """
-    ids = list(ids or contract())
-    family = {c: effects(c, profile) for c in contract() if c in ids or get(c).get("experiment") in {get(i).get("experiment") for i in ids} - {None}}
-    tests = [(c, k, e.p, get(c).get("experiment")) for c, found in family.items() for k, e in enumerate(found) if e.p is not None]
-    adjusted = {}
-    for experiment in {t[3] for t in tests}:
-        mine = [t for t in tests if t[3] == experiment]
-        adjusted |= {(c, k): p for (c, k, _, _), p in zip(mine, stats.holm([t[2] for t in mine]))}
     rows = []
-    for c in ids:
-        found, entry = family[c], get(c)
-        each = [judge(e, adjusted.get((c, k))) for k, e in enumerate(found)]
+    for c in ids or contract():
+        found, notes = effects(c, profile), [get(c).get("note", "")]
+        tested = [e for e in found if e.p is not None]
+        adjusted = dict(zip(map(id, tested), stats.holm([e.p for e in tested]))) if tested else {}
+        each = [judge(e, adjusted.get(id(e))) for e in found]
         weakest = min(found, key=lambda e: e.low, default=Effect("", np.nan, np.nan, np.nan, 0))
-        note = entry.get("note", "")
+        reachable = min((len(tested) * 2.0 ** (1 - e.n_seeds) for e in tested), default=0)
+        if reachable >= 0.05:
+            notes.insert(0, f"underpowered: {weakest.n_seeds} seeds reach p = {min(reachable, 1):.2g} at best")
         if len(found) > 1:
-            note = "; ".join(f"{e.name} {v}" for e, v in zip(found, each)) + (f". {note}" if note else "")
-        rows.append((c, combine(each), weakest.effect, weakest.low, weakest.high, weakest.n_seeds, profile, note))
+            notes.insert(0, "; ".join(f"{e.name} {v}" for e, v in zip(found, each)))
+        rows.append((c, combine(each), weakest.effect, weakest.low, weakest.high, weakest.n_seeds, profile, ". ".join(filter(None, notes))))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
