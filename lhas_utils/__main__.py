@@ -14,6 +14,15 @@ def run(notebooks: list[str], profile: str):
     todo = len(sweep.missing(specs))
     print(f"runs: {len(specs)} at profile {profile}, {len(specs) - todo} in the cache, {todo} to compute", flush=True)
     sweep.fill(specs)
+    if not notebooks or "07" in notebooks:
+        real("", "", profile)
+
+
+def real(data: str, model: str, profile: str):
+    """Run the protocol on real text: a folder or hub name, and optionally a pretrained model."""
+    from . import real
+
+    real.main(data, model, profile)
 
 
 def show(profile: str):
@@ -21,7 +30,7 @@ def show(profile: str):
     table = claims.published()
     for claim, entry in claims.contract().items():
         verdict = table["verdict"].get(claim, "not published yet")
-        print(f"{claim:5} {verdict:14} {entry['statement']}")
+        print(f"{claim:5} {verdict:18} {entry['statement']}")
 
 
 def one(claim: str, profile: str):
@@ -31,32 +40,38 @@ def one(claim: str, profile: str):
     claims.check_claim(claim, Setup("claim", profile))
 
 
+def html(profile: str):
+    """Build the static site of the executed notebooks in build/html."""
+    from . import site
+
+    site.show(profile)
+
+
 def main(argv=None):
+    """Parse the command line and run one verb; bad input ends in one line, not in a traceback."""
+    verbs = {
+        "run": (run, ("notebooks",)),
+        "real": (real, ("data", "model")),
+        "claims": (show, ()),
+        "claim": (one, ("claim",)),
+        "publish": (lambda profile: print(claims.publish(profile).drop(columns="note").to_string(index=False)), ()),
+        "verify": (report.show_verify, ()),
+        "readme": (lambda profile: report.write_readme(), ()),
+        "html": (html, ()),
+    }
     parser = argparse.ArgumentParser(prog="python -m lhas_utils", description=__doc__)
-    parser.add_argument("--profile", choices=PROFILES, default="fast")
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("run", help=run.__doc__).add_argument("notebooks", nargs="*")
-    verbs.add_parser("claims", help=show.__doc__)
-    verbs.add_parser("claim", help=one.__doc__).add_argument("id")
-    verbs.add_parser("publish", help=claims.publish.__doc__.splitlines()[0])
-    verbs.add_parser("verify", help=report.show_verify.__doc__)
-    verbs.add_parser("readme", help=report.write_readme.__doc__)
-    for verb in verbs.choices.values():
-        verb.add_argument("--profile", choices=PROFILES, default=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="verb", required=True)
+    for name, (function, _) in verbs.items():
+        command = commands.add_parser(name, help=(function.__doc__ or name).splitlines()[0])
+        command.add_argument("--profile", choices=PROFILES, default="fast")
+    commands.choices["run"].add_argument("notebooks", nargs="*", metavar="NN")
+    commands.choices["claim"].add_argument("claim", metavar="ID")
+    commands.choices["real"].add_argument("--data", required=True)
+    commands.choices["real"].add_argument("--model", default="")
     args = parser.parse_args(argv)
+    function, names = verbs[args.verb]
     try:
-        if args.verb == "run":
-            run(args.notebooks, args.profile)
-        elif args.verb == "claims":
-            show(args.profile)
-        elif args.verb == "claim":
-            one(args.id, args.profile)
-        elif args.verb == "verify":
-            report.show_verify(args.profile)
-        elif args.verb == "readme":
-            report.write_readme()
-        elif args.verb == "publish":
-            print(claims.publish(args.profile).drop(columns="note").to_string(index=False))
+        function(*(getattr(args, n) for n in names), args.profile)
     except ValueError as error:
         sys.exit(f"error: {error}")
 

@@ -11,7 +11,7 @@ from itertools import product
 import pandas as pd
 
 from . import metrics, sweep, worlds
-from .config import ORDERS, PROFILES, SEQUENCES, ModelSpec, RunSpec, TrainSpec, WorldSpec, choose
+from .config import PROFILES, SEQUENCES, ModelSpec, RunSpec, TrainSpec, WorldSpec, choose
 from .local_analysis import LocalSpec
 from .selectors import PAPER
 
@@ -23,7 +23,8 @@ NOTEBOOKS = {  # notebook -> experiments whose runs it reads
     "02": ("table1",),
     "03": ("table1", "controls"),
     "04": ("local",),
-    "05": ("table1", "ablations", "budgets", "lora", "orders", "sequences", "regimes", "persistence"),
+    "05": ("table1", "ablations", "budgets", "lora", "sequences"),
+    "08": ("table1",),
 }
 LORA_LR = 2e-3  # chosen by `develop_lora`
 _SMOKE = {
@@ -66,7 +67,7 @@ def controls(profile: str) -> list[RunSpec]:
 def budgets(profile: str) -> list[RunSpec]:
     """Table 3 and Fig. 3(a): 10 % and 50 % beside the 25 % of `table1`."""
     names = TABLE1 if profile == "full" else ("random", "alignment", "lhas")
-    return [s for b in (0.1, 0.5) for s in _specs(profile, _plain(names), seeds(profile, 1, 4), budget=b)]
+    return [s for b in (0.1, 0.5) for s in _specs(profile, _plain(names), seeds(profile, 1, 3), budget=b)]
 
 
 ABLATIONS = {  # eq. 5 without a term, with another utility, another penalty or a wrong proxy
@@ -94,32 +95,10 @@ def lora(profile: str) -> list[RunSpec]:
     return out + _specs(profile, pair, seeds(profile, 0, 4), train={"rank": 4, "lr": LORA_LR})
 
 
-def orders(profile: str) -> list[RunSpec]:
-    """Fig. 4(a): three other orders of the five stages; the paper's order stands in `table1`."""
-    names = ("random", "alignment", "diversity", "lhas") if profile == "full" else ("random", "alignment")
-    return [s for o in list(ORDERS)[1:] for s in _specs(profile, _plain(names), seeds(profile, 1, 3), world={"order": o})]
-
-
 def sequences(profile: str) -> list[RunSpec]:
     """The domain and interleaved sequences, which the paper names and prints no numbers for."""
     names = ("random", "alignment", "lhas") if profile == "full" else ("random", "alignment")
     return [s for q in SEQUENCES[1:] for s in _specs(profile, _plain(names), seeds(profile, 1, 7), world={"sequence": q})]
-
-
-def regimes(profile: str) -> list[RunSpec]:
-    """Regime map: where alignment reverses, over stage alignment x precursor share, noise x budget."""
-    which = seeds(profile, 0, 2)
-    pair = _plain(("random", "alignment"))
-    shift = [_specs(profile, pair, which, world={"alignment": a, "precursors": p}) for a in (0.0, 0.5, 1.0) for p in (0.0, 0.4)]
-    strain = [_specs(profile, pair, which, world={"noise": v}, budget=b) for v in (0.0, 0.3) for b in (0.1, 0.25, 0.5)]
-    return [s for part in (*shift, *strain) for s in part]
-
-
-def persistence(profile: str) -> list[RunSpec]:
-    """Does an early advantage last: four times the steps on the same selection, and re-selection."""
-    which, pair = seeds(profile, 0, 3), _plain(("random", "alignment", "lhas"))
-    steps = _SMOKE["train"].steps if profile == "smoke" else TrainSpec().steps
-    return _specs(profile, pair, which, train={"steps": 4 * steps}) + _specs(profile, pair, which, train={"reselect": 4})
 
 
 def develop_lora(profile: str) -> list[RunSpec]:
@@ -154,7 +133,7 @@ def chosen_weights(profile: str = "full") -> tuple[dict[str, float], pd.DataFram
 
 EXPERIMENTS = {
     f.__name__: f
-    for f in (table1, controls, budgets, ablations, lora, orders, sequences, regimes, persistence, local, develop, develop_lora)
+    for f in (table1, controls, budgets, ablations, lora, sequences, local, develop, develop_lora)
 }
 
 

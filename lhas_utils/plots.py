@@ -202,29 +202,6 @@ def conditions(intervals: pd.DataFrame, x: str, metrics: list[str], order: list[
     return fig
 
 
-def regimes(differences: pd.DataFrame):
-    """Draw alignment minus Random in U_long over (stage alignment, precursors) and (noise, budget).
-
-    Args:
-        differences: columns alignment, precursors, noise, budget, metric, difference, low, high.
-    """
-    part = differences[differences["metric"] == "long_horizon"]
-    fig, axes = plt.subplots(1, 2, figsize=(7.2, 2.8), sharey=True)
-    default = part[["noise", "budget"]].mode().iloc[0]
-    shift = part[(part["noise"] == default["noise"]) & (part["budget"] == default["budget"])]
-    strain = part[part["noise"] != default["noise"]]
-    panels = ((shift, "alignment", "precursors", "stage alignment"), (strain, "budget", "noise", "budget"))
-    for ax, (data, x, line, label) in zip(axes, panels):
-        for k, (value, group) in enumerate(data.groupby(line)):
-            y = group["difference"]
-            ax.errorbar(group[x] + 0.004 * k, y, yerr=[y - group["low"], group["high"] - y], fmt="os^D"[k] + ["-", "--", ":", "-."][k], color=["#0072B2", "#D55E00", "#009E73", "#000000"][k], capsize=2, label=f"{line} {value:g}")
-        ax.axhline(0, color="0.6", lw=0.8)
-        ax.set_xlabel(label)
-        ax.legend(frameon=False)
-    axes[0].set_ylabel("$U_{long}$, alignment minus Random")
-    return fig
-
-
 def subplots(*args, **kwargs):
     """Return `plt.subplots` at the width of one column."""
     return plt.subplots(*args, **({"figsize": (3.6, 2.6)} | kwargs))

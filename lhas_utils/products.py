@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from . import experiments, paths, stats
+from . import paths, stats
 from .config import digest
 
 
@@ -82,27 +82,3 @@ def evidence(runs: pd.DataFrame, name: str, metrics: list[str], by: list[str], s
         near = (both["mean_own"] - both["mean"]).abs() <= spread
         sentence += f"; this run's slice of {int(own['n_seeds'].max())} seed(s) agrees in {near.mean():.0%} of {len(both)} means"
     return published, sentence
-
-
-def differences(name: str, by: list[str], metrics: list[str], setup, a: str = "alignment", b: str = "random") -> tuple[pd.DataFrame, str]:
-    """Return paired differences a - b of an experiment per condition, and where they come from.
-
-    As in `evidence`, `full` computes and writes `data/name.csv`; otherwise the published file is read.
-
-    Returns:
-        (columns `by`, metric, difference, low, high, n_seeds; a sentence).
-    """
-    path = paths.data("full") / f"{name}.csv"
-    runs = experiments.runs(name, setup.profile)
-    if len(runs) == 0:
-        table = pd.read_csv(path) if path.exists() else pd.DataFrame()
-        return table, f"{name}: published run" if len(table) else f"{name}: not in profile {setup.profile}, not published yet"
-    rows = []
-    for condition, group in runs.groupby(by, sort=True):
-        for metric in metrics:
-            wide = group.pivot(index="seed", columns="selector", values=metric)
-            mean, low, high = stats.interval((wide[a] - wide[b]).dropna())
-            rows.append((*condition, metric, mean, low, high, len(wide)))
-    table = pd.DataFrame(rows, columns=[*by, "metric", "difference", "low", "high", "n_seeds"])
-    save_table(table, name, setup)
-    return table, f"{name}: {len(table)} differences {a} - {b} from this run, profile {setup.profile}"

@@ -10,10 +10,10 @@ import os
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
-from typing import Callable
 
 import pandas as pd
 import pyarrow as pa
