@@ -8,8 +8,7 @@ import hashlib
 import importlib.metadata
 import inspect
 import json
-from ast import dump, parse, walk
-from ast import AsyncFunctionDef, ClassDef, Constant, Expr, FunctionDef, Module
+from ast import AsyncFunctionDef, ClassDef, Constant, Expr, FunctionDef, Module, dump, parse, walk
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from importlib import import_module

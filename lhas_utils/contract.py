@@ -1,185 +1,347 @@
 """The student's contract: a live context, a conformance kit, and a race against known selectors."""
 
 import inspect
+from functools import cached_property, lru_cache, partial
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 
-from . import experiments, plots, selectors, stats, sweep
+from . import experiments, live, plots, selectors, sweep
+from .config import choose
 from .context import History, SelectionContext
 from .models import copy_of, encode, symbol_tokenizer, weights
 from .training import base_model
 from .worlds import skill_world
 
 _SHOWN = ("current", "future_auc", "forgetting", "ood", "long_horizon")
+_SCORES = (
+    "loss",
+    "el2n",
+    "nuclear_norm",
+    "grad_norm",
+    "align_current",
+    "align_proxy",
+    "cosine_proxy",
+    "quality",
+    "difficulty",
+    "coverage",
+)
 
 
-def context(profile: str = "fast", seed: int = 0, stage: int = 1, selected: int = 60) -> SelectionContext:
+def context(profile: str = "fast", seed: int = 0, stage: int = 1, selected: int = 60, pool=None) -> SelectionContext:
     """Return the context a selector meets at one stage, with the base model standing for M_{t-1}.
 
     Args:
         stage: 0 .. 4; before it, `selected` random examples of the first stage are in the history.
+        pool: another `datasets.Dataset` in place of the stage's own pool.
     """
-    spec = experiments.table1(profile)[0]
-    world, tokenizer = skill_world(spec.world, seed), symbol_tokenizer()
-    model, history = base_model(spec.model, seed), History()
+    world, tokenizer, base = _parts(profile, seed)
+    model, frozen, history = copy_of(base), copy_of(base), History()
 
-    def at(t):
-        pool = world.stages[t].pool
+    def at(t, pool):
         texts = (encode(d, tokenizer) for d in (pool, world.stages[t].validation, world.proxy))
-        return SelectionContext(model, model, pool, *texts, history, t)
+        return SelectionContext(model, frozen, pool, *texts, history, t)
 
     if stage > 0:
         rng = np.random.default_rng(seed)
-        first = at(0)
+        first = at(0, world.stages[0].pool)
         history.append(first, rng.choice(len(first), size=min(selected, len(first)), replace=False))
-    return at(stage)
+    return at(stage, world.stages[stage].pool if pool is None else pool)
+
+
+@lru_cache(maxsize=4)
+def _parts(profile: str, seed: int):
+    spec = experiments.table1(profile)[0]
+    return skill_world(spec.world, seed), symbol_tokenizer(), base_model(spec.model, seed)
+
+
+def _name(select) -> str:
+    return getattr(select, "__name__", getattr(getattr(select, "func", None), "__name__", type(select).__name__))
 
 
 def _call(select, ctx, budget, seed=0):
     return selectors.checked(select, ctx, budget, np.random.default_rng(seed))
 
 
+def _returned(select, ctx, budget) -> str | None:
+    """Return what is wrong with one call's result, in words, or None."""
+    try:
+        picks = select(ctx, budget, rng=np.random.default_rng(0))
+    except TypeError as error:
+        if "argument" in str(error) and _name(select) in str(error):
+            return f"the call `{_name(select)}(ctx, {budget}, rng=rng)` failed: {error}"
+        raise
+    n = len(ctx)
+    if picks is None:
+        return "it returned None: is there a `return`?"
+    picks = picks.numpy() if isinstance(picks, torch.Tensor) else np.asarray(picks)
+    if picks.dtype == bool:
+        return (
+            f"it returned a mask of True and False, {int(picks.sum())} True; `np.flatnonzero(mask)` makes indices of it"
+        )
+    if picks.shape == (n,) and n != budget:
+        return (
+            f"it returned {n} values, one for each example: scores or a whole ranking; {budget} indices were asked for"
+        )
+    if picks.shape != (budget,):
+        return f"{budget} indices were asked for, it returned an array of shape {picks.shape}"
+    if not np.issubdtype(picks.dtype, np.integer):
+        return f"it returned numbers of type {picks.dtype}; indices are integers"
+    if picks.min() < 0 or picks.max() >= n:
+        return f"it returned indices from {picks.min()} to {picks.max()}; the pool has 0 to {n - 1}"
+    twice = budget - len(np.unique(picks))
+    return f"{twice} of its {budget} picks repeat another one" if twice else None
+
+
+def _same_seed(select, ctx, fresh):
+    picks = [_call(select, c, len(ctx) // 4, seed=3) for c in (ctx, fresh())]
+    return None if np.array_equal(*picks) else "two calls with the same seed gave different picks"
+
+
+def _global_randomness(select, ctx, fresh):
+    before = np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    first = _call(select, ctx, len(ctx) // 4)
+    after = np.random.get_state(), torch.get_rng_state()  # noqa: NPY002
+    np.random.seed(12345)  # noqa: NPY002
+    again = _call(select, ctx, len(ctx) // 4)
+    np.random.set_state(before[0])  # noqa: NPY002
+    torch.set_rng_state(before[1])
+    if (
+        not np.array_equal(before[0][1], after[0][1])
+        or before[0][2] != after[0][2]
+        or not torch.equal(before[1], after[1])
+    ):
+        return "it moved the global random state of NumPy or torch"
+    return None if np.array_equal(first, again) else "np.random.seed changed its picks"
+
+
+def _untouched_model(select, ctx, fresh):
+    before = weights(ctx._model), weights(ctx._frozen)
+    _call(select, ctx, len(ctx) // 4)
+    return (
+        None
+        if all(map(torch.equal, before, (weights(ctx._model), weights(ctx._frozen))))
+        else "the model's weights changed"
+    )
+
+
+def _untouched_signals(select, ctx, fresh):
+    clean = fresh()
+    before = {s: getattr(clean, s).copy() for s in (*_SCORES, "embedding")}
+    _call(select, clean, len(ctx) // 4)
+    changed = [s for s, x in before.items() if not np.array_equal(x, getattr(clean, s))]
+    return f"it changed ctx.{changed[0]}, which the protocol still needs" if changed else None
+
+
+def _ties(select, ctx, fresh):
+    with np.errstate(divide="raise", invalid="raise"):  # 0 / 0 would make a NaN, and NaN sorts as the largest number
+        _call(select, _altered(ctx, lambda name, x: np.zeros_like(x)), len(ctx) // 4)
+
+
+def _nan(select, ctx, fresh):
+    refused = []
+
+    def refuse(name, x):  # what a real context does when a signal holds a NaN
+        refused.append(name)
+        raise ValueError(f"signal {name!r}: expected finite numbers; got NaN")
+
+    try:
+        _call(select, _altered(ctx, refuse), len(ctx) // 4)
+    except ValueError as error:
+        return None if "finite" in str(error) or "NaN" in str(error) else f"it failed without naming NaN: {error}"
+    return f"ctx.{refused[0]} was refused for a NaN, and it went on without it" if refused else None
+
+
+_RULES = (
+    (
+        "same seed, same picks",
+        _same_seed,
+        "Draw every random number from `rng`; keep nothing between calls; do not iterate over sets.",
+    ),
+    (
+        "no global randomness",
+        _global_randomness,
+        "Use the `rng` argument: rng.permutation(n), rng.random(n), rng.choice(n, k, replace=False).",
+    ),
+    ("model untouched", _untouched_model, "A selector looks at the model; training is the protocol's work."),
+    ("signals untouched", _untouched_signals, "Signals are shared: work on a copy, `x = ctx.loss.copy()`."),
+    ("survives equal scores", _ties, "Do not divide by something that can be 0; lu.standardise(x) guards its spread."),
+    ("does not hide a NaN", _nan, "Let the error through: a run with a broken signal must stop."),
+)
+
+
 def check_selector(select, profile: str = "smoke") -> bool:
     """Check a selector against the contract and explain each broken rule in words.
 
-    Rules: `budget` different indices in range for budget 1, a quarter and all of the pool; the same
-    picks for the same seed; no use of NumPy's or torch's global randomness; the model's weights
-    untouched; equal scores and a pool of equal examples survived; a NaN signal refused, not hidden.
+    Rules: `budget` different indices in range for a quarter, one and all of the pool; the same picks
+    for the same seed; no use of NumPy's or torch's global randomness; model and signals untouched;
+    equal scores survived without 0 / 0; the context's refusal of a NaN let through.
+
+    Args:
+        select: `select(ctx, budget, *, rng) -> indices`.
+        profile: size of the world it is tried on.
+
+    Returns:
+        True if every rule is kept.
     """
-    broken = []
+    if not callable(select):
+        raise ValueError(
+            f"check_selector: expected a function select(ctx, budget, *, rng); got {type(select).__name__}"
+        )
+    ctx, broken = context(profile), []
+    n = len(ctx)
+
+    def fresh():
+        return context(profile)
 
     def rule(name: str, test, advice: str):
         try:
             problem = test()
         except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
-        if problem:
-            broken.append(name)
-        print(f"{'broken' if problem else 'ok    '}  {name}" + (f"\n        {problem}\n        {advice}" if problem else ""))
+            problem = f"it raised {type(error).__name__}: {error}"
+        print(
+            f"{'broken' if problem else 'ok    '}  {name}"
+            + (f"\n        {problem}\n        {advice}" if problem else "")
+        )
+        broken.extend([name] if problem else [])
 
-    ctx = context(profile)
-    n = len(ctx)
-
-    for label, budget in (("budget 1", 1), ("a quarter of the pool", n // 4), ("the whole pool", n)):
-        rule(f"returns {label}", lambda b=budget: _call(select, ctx, b) is None, "Return exactly `budget` different integers in [0, len(ctx)), for example lu.top_k(score, budget).")
-
-    def same_seed():
-        a, b = _call(select, ctx, n // 4, seed=3), _call(select, context(profile), n // 4, seed=3)
-        return None if np.array_equal(a, b) else "two calls with the same seed gave different picks"
-
-    rule("same seed, same picks", same_seed, "Draw every random number from `rng`, and do not iterate over sets.")
-
-    def global_randomness():
-        before = np.random.get_state()[1].copy(), torch.get_rng_state().clone()  # noqa: NPY002
-        _call(select, ctx, n // 4)
-        if not (np.array_equal(before[0], np.random.get_state()[1]) and torch.equal(before[1], torch.get_rng_state())):  # noqa: NPY002
-            return "the global random state of NumPy or torch changed"
-        picks = _call(select, ctx, n // 4)
-        np.random.seed(12345)  # noqa: NPY002
-        return None if np.array_equal(picks, _call(select, ctx, n // 4)) else "np.random.seed changed the picks"
-
-    state = np.random.get_state()  # noqa: NPY002
-    rule("no global randomness", global_randomness, "Use the `rng` argument: rng.permutation, rng.random, rng.choice.")
-    np.random.set_state(state)  # noqa: NPY002
-
-    def untouched():
-        before = weights(ctx._model)
-        _call(select, ctx, n // 4)
-        return None if torch.equal(before, weights(ctx._model)) else "the model's weights changed"
-
-    rule("model untouched", untouched, "A selector looks at the model; training is the protocol's work.")
-
-    def ties():
-        equal = _altered(profile, lambda name, x: np.zeros_like(x))
-        _call(select, equal, n // 4)
-
-    rule("survives ties", ties, "Scores can be equal; do not divide by a standard deviation without a guard (lu.standardise has one).")
-
-    def nan():
-        asked = []
-
-        def spoil(name, x):
-            asked.append(name)
-            return np.where(np.arange(len(x)).reshape(-1, *[1] * (x.ndim - 1)) == 0, np.nan, x)
-
-        try:
-            _call(select, _altered(profile, spoil), n // 4)
-        except ValueError as error:
-            return None if "NaN" in str(error) or "finite" in str(error) else f"it failed, but without naming NaN: {error}"
-        return f"a NaN in {asked[0]} was ranked silently" if asked else None
-
-    rule("refuses NaN", nan, "NaN sorts as the largest number; lu.top_k refuses it with a message.")
+    advice = "Return exactly `budget` different integers from 0 to len(ctx) - 1, for example lu.top_k(score, budget)."
+    for label, budget in (("a quarter of the pool", n // 4), ("one example", 1), ("the whole pool", n)):
+        rule(f"picks {label} ({budget} of {n})", partial(_returned, select, ctx, budget), advice)
+        if broken and budget == n // 4:
+            print("the other rules were not tried: first make this one work")
+            return False
+    for name, test, advice in _RULES:
+        rule(name, partial(test, select, ctx, fresh), advice)
     print("passed: your selector keeps the contract" if not broken else f"{len(broken)} rule(s) broken")
     return not broken
 
 
-def _altered(profile: str, change) -> SelectionContext:
+def _altered(inner: SelectionContext, change) -> SelectionContext:
     """Return a context whose array signals pass through `change(name, values)`."""
-    inner = context(profile)
 
     class Altered(SelectionContext):
         def __init__(self):
             self.pool, self.history, self.stage, self.terms = inner.pool, inner.history, inner.stage, {}
 
         def __getattribute__(self, name):
-            public = not name.startswith("_") and isinstance(inspect.getattr_static(SelectionContext, name, None), property)
-            cached = not name.startswith("_") and hasattr(inspect.getattr_static(SelectionContext, name, None), "attrname")
-            return change(name, np.asarray(getattr(inner, name), float)) if public or cached else object.__getattribute__(self, name)
+            kind = None if name.startswith("_") else inspect.getattr_static(SelectionContext, name, None)
+            if isinstance(kind, (property, cached_property)):
+                return change(name, np.asarray(getattr(inner, name), float))
+            return object.__getattribute__(self, name)
 
     return Altered()
+
+
+def explain(select, ctx: SelectionContext, budget: int | None = None, seed: int = 0) -> pd.DataFrame:
+    """Return the picks of one call, best first, with the terms of each pick's score.
+
+    Terms are what the selector handed to `ctx.explain(picks, name=values, ...)`; without that call,
+    the signals it asked for stand in their place.
+
+    Returns:
+        DataFrame indexed by example: skill, task, kind, clean, difficulty, then one column a term.
+    """
+    ctx.terms.clear()
+    picks = _call(select, ctx, budget or len(ctx) // 4, seed)
+    terms = pd.DataFrame(ctx.terms)
+    if len(terms):
+        terms = terms.drop_duplicates("index", keep="last").set_index("index").reindex(picks)
+        terms = terms.assign(score=terms.sum(axis=1)).sort_values("score", ascending=False, kind="stable")
+    else:
+        used = [
+            s
+            for s in _SCORES
+            if ctx.computed(s) or (s != "quality" and s != "coverage" and s in inspect.getsource(select))
+        ]
+        terms = pd.DataFrame({s: getattr(ctx, s)[picks] for s in used}, index=picks)
+    columns = [c for c in ("skill", "task", "kind", "clean", "difficulty") if c in ctx.pool.column_names]
+    return ctx.pool.to_pandas()[columns].loc[terms.index].join(terms).rename_axis("example")
 
 
 def compare(select, against=("random", "gradient", "lhas"), profile: str = "fast", seeds=(0, 1)) -> pd.DataFrame:
     """Run a selector through all stages against known ones; draw the result and return the table.
 
-    Runs of known selectors come from the cache where they exist. With few seeds the intervals are
-    wide; nothing here is a test.
+    Runs of known selectors come from the cache where they exist. With few seeds nothing here is a
+    test: the figure shows every seed as a dot.
 
     Args:
-        select: your selector, checked first; a broken one never starts a run.
+        select: your selector, tried once first: a broken one never starts a run.
         against: names in `SELECTORS`.
         seeds: evaluation seeds; every selector meets the same worlds.
 
     Returns:
         DataFrame selector x metric, mean over seeds.
     """
-    _call(select, context("smoke"), 3)
-    name = getattr(select, "__name__", "yours")
-    name = "yours" if name in selectors.SELECTORS or name == "<lambda>" else name
-    specs = [s for s in experiments.table1(profile) if s.selector == "random" and s.seed in seeds]
-    if len(specs) != len(set(seeds)):
-        raise ValueError(f"seeds: expected a subset of {[s.seed for s in experiments.table1(profile) if s.selector == 'random']}; got {list(seeds)}")
-    mine = sweep.results([experiments.replace(s, selector=name) for s in specs], select, _source(select))
-    known = sweep.results([experiments.replace(s, selector=a) for a in against for s in specs if selectors.get(a)])
-    mine["run"] += known["run"].max() + 1
-    runs = experiments.summary(pd.concat([known, mine], ignore_index=True))
+    problem = _returned(select, context("smoke"), 3)
+    if problem:
+        raise ValueError(f"{_name(select)}: {problem}; lu.check_selector tells more")
+    for known in against:
+        choose("against", known, selectors.SELECTORS)
+    name = _name(select)
+    name = "yours" if name in selectors.SELECTORS or not name.isidentifier() else name
+    worlds = [s for s in experiments.table1(profile) if s.selector == "random"]
+    specs = [s for s in worlds if s.seed in seeds]
+    if not specs or len(specs) != len(set(seeds)):
+        raise ValueError(f"seeds: expected some of {[s.seed for s in worlds]}; got {list(seeds)}")
+    mine = [experiments.replace(s, selector=name) for s in specs]
+    theirs = [experiments.replace(s, selector=a) for a in against for s in specs]
+    code = source(select)
+    if live.is_live():
+        new = len(sweep.missing(mine, code)) + len(sweep.missing(theirs))
+        print(f"{new} runs to compute, {len(mine) + len(theirs) - new} from the cache")
+    known, yours = sweep.results(theirs), sweep.results(mine, select, code)
+    yours["run"] += known["run"].max() + 1
+    runs = experiments.summary(pd.concat([known, yours], ignore_index=True))
     _draw(runs, name)
     return runs.groupby("selector", sort=False)[list(_SHOWN)].mean().round(3)
 
 
-def _source(select) -> str:
-    """Return what identifies a selector that is not registered: its source and bound values."""
+def source(select, seen: tuple = ()) -> str:
+    """Return what identifies a selector that is not registered: its code and every value it uses.
+
+    Functions it calls by name count too, so editing a helper cell starts new runs.
+    """
+    if isinstance(select, partial):
+        return source(select.func, seen) + repr((select.args, sorted(select.keywords.items())))
     try:
         code = inspect.getsource(select)
     except (OSError, TypeError):
-        code = repr(getattr(select, "__code__", select))
-    closure = inspect.getclosurevars(select) if inspect.isfunction(select) else None
-    bound = {**closure.nonlocals, **{k: v for k, v in closure.globals.items() if not inspect.ismodule(v)}} if closure else {}
-    return code + repr(sorted((k, inspect.getsource(v) if inspect.isfunction(v) else repr(v)) for k, v in bound.items()))
+        code = getattr(getattr(select, "__code__", None), "co_code", type(select).__name__.encode()).hex()
+    if not inspect.isfunction(select) or select in seen:
+        return code
+    outside = inspect.getclosurevars(select)
+    bound = {k: v for k, v in {**outside.nonlocals, **outside.globals}.items() if not inspect.ismodule(v)}
+    used = [(k, source(v, (*seen, select)) if inspect.isfunction(v) else _plain(v)) for k, v in sorted(bound.items())]
+    return code + repr((used, select.__defaults__, select.__kwdefaults__))
+
+
+def _plain(value) -> str:
+    return repr(value.tolist()) if isinstance(value, np.ndarray) else repr(value)
 
 
 def _draw(runs: pd.DataFrame, name: str):
-    fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.4))
+    fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.6))
     names = list(dict.fromkeys(runs["selector"]))
     for ax, metric in zip(axes, ("current", "future_auc", "forgetting")):
         for i, selector in enumerate(names):
-            mean, low, high = stats.interval(runs.loc[runs["selector"] == selector, metric])
+            values = runs.loc[runs["selector"] == selector, metric]
             mine = selector == name
-            ax.bar(i, mean, color=plots.COLOURS.get(selector, "#7A3E9D"), edgecolor="k" if mine else "none", hatch="//" if mine else None)
-            ax.errorbar(i, mean, yerr=[[mean - low], [high - mean]], color="k", capsize=2, lw=0.8)
-        ax.set_xticks(range(len(names)), [plots.LABELS.get(n, n) for n in names], rotation=40, ha="right")
-        ax.set_title(plots.NAMES[metric], fontsize=8)
+            ax.bar(
+                i,
+                values.mean(),
+                color="white" if mine else plots.COLOURS.get(selector, "0.6"),
+                edgecolor="k",
+                hatch="///" if mine else None,
+                lw=1.2 if mine else 0,
+            )
+            ax.plot([i] * len(values), values, "o", ms=3.5, color="k", mfc="white", mew=0.8)
+        ax.set_xticks(
+            range(len(names)), [plots.LABELS.get(n, n) for n in names], rotation=40, ha="right", rotation_mode="anchor"
+        )
+        ax.set_title(plots.NAMES[metric].replace(" (", "\n("), fontsize=9)
+        ax.axhline(0, color="k", lw=0.6)
     plt.show()
+    plt.close(fig)

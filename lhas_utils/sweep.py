@@ -124,14 +124,18 @@ def results(specs: list, select: Callable | None = None, code: str = "", picks: 
         picks: return the picks of each run in place of its rows.
     """
     suffix = "-picks.parquet" if picks else ".parquet"
-    for attempt in range(2):
-        fill(specs, select, code)
-        tables = [load(paths.CACHE / f"{key(s, code)}{suffix}") for s in specs]
-        damaged = [s for s, t in zip(specs, tables) if t is None]
-        if not damaged:
-            break
-        for s in damaged:
+
+    def read():
+        return [load(paths.CACHE / f"{key(s, code)}{suffix}") for s in specs]
+
+    fill(specs, select, code)
+    tables = read()
+    for s, table in zip(specs, tables):
+        if table is None:  # damaged, or its picks are gone: the run as a whole is computed again
             (paths.CACHE / f"{key(s, code)}.parquet").unlink(missing_ok=True)
+    if any(table is None for table in tables):
+        fill(specs, select, code)
+        tables = read()
     return pd.concat([t.assign(run=i, **describe(s)) for i, (s, t) in enumerate(zip(specs, tables))], ignore_index=True)
 
 

@@ -1,0 +1,256 @@
+"""One tiny run of the protocol, taken apart; what it must keep the same for every selector."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lhas_utils import metrics, paths, protocol, training, worlds
+from lhas_utils.config import ModelSpec, RunSpec, TrainSpec, WorldSpec
+from lhas_utils.models import copy_of, symbol_tokenizer, weights
+from lhas_utils.worlds import SKILLS
+
+WORLD = WorldSpec(pool_size=40, test_size=10)
+SPEC = RunSpec("random", 0, world=WORLD, model=ModelSpec(hidden=32, steps=20), train=TrainSpec(steps=4, probe_steps=(0, 2), probe_size=20))
+BUDGET = 10  # a quarter of 40
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def execute(tmp_path_factory):
+    """Run a spec with its base models in a folder of this module; each spec is run once."""
+    corpus, done = worlds.base_corpus, {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "MODELS", tmp_path_factory.mktemp("models"))
+        patch.setattr(training, "base_corpus", lambda seed, size: corpus(seed, 640))
+
+        def run(spec):
+            if spec not in done:
+                done[spec] = protocol.execute(spec)
+            return done[spec]
+
+        yield run
+
+
+@pytest.fixture(scope="module")
+def random_run(execute):
+    return execute(SPEC)
+
+
+@pytest.fixture(scope="module")
+def lhas_run(execute):
+    return execute(replace(SPEC, selector="lhas"))
+
+
+def part(rows, split, **where):
+    rows = rows[rows["split"] == split]
+    for name, value in where.items():
+        rows = rows[rows[name] == value]
+    return rows
+
+
+def test_rows_are_tidy(random_run):
+    rows, _ = random_run
+    assert list(rows.columns) == ["split", "stage", "capability", "step", "metric", "value"]
+    assert set(rows["split"]) == {"id", "ood", "probe", "diagnostic"}
+    assert not rows.duplicated(["split", "stage", "capability", "step", "metric"]).any()
+    missing = rows[rows["value"].isna()]
+    assert list(zip(missing["stage"], missing["metric"])) == [(1, "drift")]  # the first stage has none
+    scores = rows[rows["metric"].isin(["accuracy", "exact"])]["value"]
+    assert ((0 <= scores) & (scores <= 1)).all()
+
+
+def test_the_score_matrix_has_a_row_per_stage_and_the_base(random_run):
+    rows, _ = random_run
+    for metric in ("accuracy", "exact", "nll"):
+        R = metrics.matrix(rows, "id", metric)
+        assert R.shape == (6, 5) and list(R.index) == [0, 1, 2, 3, 4, 5] and list(R.columns) == list(SKILLS)
+    assert list(metrics.matrix(rows, "ood").index) == [0, 5]
+    assert metrics.matrix(rows).diff().iloc[1:].abs().to_numpy().max() > 0
+
+
+def test_probes_adapt_each_checkpoint_to_the_next_stage_on_the_asked_grid(random_run):
+    rows, _ = random_run
+    probe = part(rows, "probe")
+    assert sorted(set(zip(probe["stage"], probe["capability"]))) == [(t, SKILLS[t]) for t in (1, 2, 3, 4)]
+    assert set(probe["step"]) == {0, 2}
+    curves = metrics.probe_curves(rows)
+    R = metrics.matrix(rows)
+    for t, curve in curves.items():
+        assert curve["value"].iloc[0] == pytest.approx(R.loc[t, SKILLS[t]])  # before any step: M_t on V_{t+1}
+        assert curve["tokens"].iloc[0] == 0 < curve["tokens"].iloc[1]
+
+
+def test_diagnostics_of_each_stage(random_run):
+    rows, picks = random_run
+    table = part(rows, "diagnostic").pivot(index="stage", columns="metric", values="value")
+    assert list(table.index) == [1, 2, 3, 4, 5]
+    for stage, chosen in picks.groupby("stage"):
+        assert table.loc[stage, "entropy"] == pytest.approx(metrics.entropy(chosen["task"]))
+    assert ((1 / BUDGET <= table["concentration"]) & (table["concentration"] <= 1)).all()
+    assert table["clean"].between(0, 1).all() and table["quality"].between(0, 1).all()
+    assert (table["tokens"] > 0).all() and table["drift"].iloc[1:].between(0, 2).all()
+
+
+def test_diagnostics_describe_the_selected_examples(random_run):
+    rows, picks = random_run
+    pool = worlds.skill_world(WORLD, 0).stages[2].pool
+    chosen = pool.select(picks.loc[picks["stage"] == 3, "index"].tolist()).to_pandas()
+    got = part(rows, "diagnostic", stage=3).set_index("metric")["value"]
+    for column in ("difficulty", "quality", "clean", "duplicate"):
+        assert got[column] == pytest.approx(chosen[column].mean())
+    assert got["selected_tokens"] == sum(len(r.split()) + 1 for r in chosen["response"])
+
+
+def test_picks_are_the_budget_at_every_stage(random_run, lhas_run):
+    for _, picks in (random_run, lhas_run):
+        for stage in (1, 2, 3, 4, 5):
+            index = picks.loc[picks["stage"] == stage, "index"].tolist()
+            assert len(index) == len(set(index)) == BUDGET
+            assert index == sorted(index) and 0 <= index[0] and index[-1] < 40
+        assert {"skill", "task", "kind"} <= set(picks.columns)
+
+
+def test_picks_say_what_they_picked(random_run):
+    pool = worlds.skill_world(WORLD, 0).stages[1].pool
+    picks = random_run[1]
+    for row in picks[picks["stage"] == 2].to_dict("records"):
+        assert (row["skill"], row["task"], row["kind"]) == tuple(pool[row["index"]][c] for c in ("skill", "task", "kind"))
+
+
+def test_lhas_explains_every_pick(lhas_run):
+    picks = lhas_run[1]
+    terms = picks[["utility", "coverage", "proxy", "penalty"]]
+    assert np.isfinite(terms.to_numpy()).all()
+    assert (terms.abs().to_numpy().max(0) > 0).all()
+
+
+def test_the_same_spec_gives_the_same_run(execute, random_run):
+    again = protocol.execute(SPEC)
+    for a, b in zip(again, random_run):
+        assert a.equals(b)
+
+
+def test_another_seed_gives_another_run(execute, random_run):
+    other = execute(replace(SPEC, seed=1))
+    assert not np.allclose(metrics.matrix(other[0]), metrics.matrix(random_run[0]))
+    assert other[1]["index"].tolist() != random_run[1]["index"].tolist()
+
+
+def test_random_streams_do_not_depend_on_the_selector(random_run, lhas_run):
+    """Common random numbers: same base, same probe examples in the same order."""
+    a, b = random_run[0], lhas_run[0]
+    assert metrics.matrix(a).loc[0].equals(metrics.matrix(b).loc[0])
+    tokens = [part(r, "probe", metric="tokens")["value"].tolist() for r in (a, b)]
+    assert tokens[0] == tokens[1]
+    assert random_run[1]["index"].tolist() != lhas_run[1]["index"].tolist()
+
+
+def test_selectors_that_pick_alike_end_alike(execute):
+    """With weights 0, LHAS picks what utility-diversity picks; then the whole run must be equal."""
+    off = (("coverage_weight", 0.0), ("penalty_weight", 0.0), ("proxy_weight", 0.0))
+    a, b = execute(replace(SPEC, selector="utility_diversity")), execute(replace(SPEC, selector="lhas", params=off))
+    assert a[1]["index"].equals(b[1]["index"])
+    assert a[0].equals(b[0])
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_the_probe_leaves_the_model_as_it_was(execute, random_run, monkeypatch, rank):
+    probe, seen = protocol._probe, []
+
+    def watched(model, *args):
+        before = {name: p.detach().clone() for name, p in model.named_parameters()}
+        probe(model, *args)
+        seen.append(all(torch.equal(p, before[name]) for name, p in model.named_parameters()))
+
+    monkeypatch.setattr(protocol, "_probe", watched)
+    train = replace(SPEC.train, rank=rank)
+    rows, _ = protocol.execute(replace(SPEC, train=train))
+    assert seen == [True] * 4
+    assert part(rows, "diagnostic", metric="drift")["value"].iloc[1:].between(0, 2).all()
+
+
+def test_a_longer_probe_changes_nothing_but_the_probe(execute, random_run):
+    longer = execute(replace(SPEC, train=replace(SPEC.train, probe_steps=(0, 2, 5))))[0]
+    short = random_run[0]
+    for split in ("id", "ood", "diagnostic"):
+        assert part(longer, split).reset_index(drop=True).equals(part(short, split).reset_index(drop=True))
+    both = part(longer, "probe")
+    assert both[both["step"] <= 2].reset_index(drop=True).equals(part(short, "probe").reset_index(drop=True))
+
+
+def own_run(world, select, train=SPEC.train, budget=0.25):
+    from lhas_utils.models import create
+
+    tokenizer = symbol_tokenizer()
+    model = create(ModelSpec(hidden=16, layers=1, heads=2), tokenizer, 0)
+    frozen = copy_of(model)
+    before = weights(frozen)
+    out = protocol.run(world, model, frozen, tokenizer, select, budget, train, 0)
+    assert torch.equal(weights(frozen), before)  # M_0 is never trained
+    assert not torch.equal(weights(model), before)
+    return out
+
+
+@pytest.fixture(scope="module")
+def two_stages():
+    world = worlds.skill_world(WorldSpec(pool_size=20, test_size=4), 0, validation_size=4)
+    return replace(world, stages=world.stages[:2])
+
+
+@pytest.mark.parametrize("budget, size", [(0.5, 10), (1.0, 20), (1e-9, 1)])
+def test_the_budget_is_a_share_of_the_pool_and_at_least_one(two_stages, budget, size):
+    seen = []
+
+    def first(ctx, budget, *, rng):
+        seen.append((budget, ctx.stage, len(ctx.history)))
+        return np.arange(budget)
+
+    rows, picks = own_run(two_stages, first, budget=budget)
+    assert seen == [(size, 0, 0), (size, 1, size)]
+    assert picks.groupby("stage").size().tolist() == [size, size]
+    assert list(metrics.matrix(rows, "ood").index) == [0, 2]
+
+
+def test_reselection_asks_anew_within_a_stage_and_trains_as_many_steps(two_stages):
+    asked = []
+
+    def select(ctx, budget, *, rng):
+        asked.append((ctx.stage, float(ctx.loss.mean())))
+        return rng.choice(len(ctx), size=budget, replace=False)
+
+    own_run(two_stages, select, replace(SPEC.train, reselect=2))
+    assert [stage for stage, _ in asked] == [0, 0, 1, 1]
+    assert len({value for _, value in asked}) == 4  # by the model as it is at that point
+
+
+def test_a_selector_that_breaks_the_contract_stops_the_run_in_words(two_stages):
+    def greedy(ctx, budget, *, rng):
+        return np.zeros(budget, int)
+
+    with pytest.raises(ValueError, match="greedy: expected no index twice; got 4 repeated"):
+        own_run(two_stages, greedy)
+
+
+def test_an_empty_pool_stops_the_run_in_words(two_stages):
+    empty = replace(two_stages.stages[1], pool=two_stages.stages[1].pool.select([]))
+    with pytest.raises(ValueError, match="expected at least one example"):
+        own_run(replace(two_stages, stages=(two_stages.stages[0], empty)), lambda ctx, budget, *, rng: np.arange(budget))
+
+
+def test_an_unknown_selector_or_parameter_stops_before_any_training(monkeypatch):
+    monkeypatch.setattr(protocol, "base_model", lambda *args: pytest.fail("a model was trained first"))
+    with pytest.raises(ValueError, match="selector: expected one of"):
+        protocol.execute(replace(SPEC, selector="lhaas"))
+    with pytest.raises(ValueError, match="parameter of selector 'lhas': expected one of .*; got 'lambda'"):
+        protocol.execute(replace(SPEC, selector="lhas", params=(("lambda", 1.0),)))
+
+
+def test_progress_is_told_stage_by_stage(two_stages):
+    from lhas_utils.models import create
+
+    tokenizer, told = symbol_tokenizer(), []
+    model = create(ModelSpec(hidden=16, layers=1, heads=2), tokenizer, 0)
+    protocol.run(two_stages, model, copy_of(model), tokenizer, lambda ctx, budget, *, rng: np.arange(budget), 0.2, SPEC.train, 0, progress=told.append)
+    assert told == ["stage 1/2 general", "stage 2/2 math"]
