@@ -12,6 +12,7 @@ import pandas as pd
 
 from . import metrics, sweep, worlds
 from .config import PROFILES, SEQUENCES, ModelSpec, RunSpec, TrainSpec, WorldSpec, choose
+from .difficulty import difficulty
 from .local_analysis import LocalSpec
 from .selectors import PAPER
 
@@ -133,7 +134,7 @@ def chosen_weights(profile: str = "full") -> tuple[dict[str, float], pd.DataFram
 
 EXPERIMENTS = {
     f.__name__: f
-    for f in (table1, controls, budgets, ablations, lora, sequences, local, develop, develop_lora)
+    for f in (table1, controls, budgets, ablations, lora, sequences, local, difficulty, develop, develop_lora)
 }
 
 

@@ -35,18 +35,8 @@ def sliders(draw, **ranges):
         return
     from ipywidgets import FloatSlider, interact
 
-    step = {name: (high - low) / 20 for name, (low, high, _) in ranges.items()}
-    interact(
-        draw,
-        **{
-            name: FloatSlider(
-                value=value,
-                min=low,
-                max=high,
-                step=step[name],
-                description=name.replace("_", " "),
-                continuous_update=False,
-            )
-            for name, (low, high, value) in ranges.items()
-        },
-    )
+    def slider(name, low, high, value):
+        look = {"style": {"description_width": "9em"}, "layout": {"width": "26em"}, "continuous_update": False}
+        return FloatSlider(value, min=low, max=high, step=(high - low) / 20, description=name.replace("_", " "), **look)
+
+    interact(draw, **{name: slider(name, *limits) for name, limits in ranges.items()})

@@ -48,8 +48,8 @@ def against_random(runs: pd.DataFrame, wanted=("current_nll", "future_auc_nll"))
 def figure(intervals: pd.DataFrame):
     """Draw Table 1 in response NLL: one panel a metric, one row a selector, further left is better."""
     titles = {
-        "current_nll": "(a) now: stage just trained", "future_auc_nll": "(b) next stage, adapting",
-        "forgetting_nll": "(c) forgetting: rise of NLL", "ood_nll": "(d) long prompts, at the end",
+        "current_nll": "(a) stage just trained", "future_auc_nll": "(b) next stage (AUC)",
+        "forgetting_nll": "(c) forgetting (rise)", "ood_nll": "(d) long prompts",
     }  # fmt: skip
     names = list(dict.fromkeys(intervals["selector"]))
     wide = intervals.set_index(["selector", "metric"])

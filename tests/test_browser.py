@@ -131,7 +131,7 @@ def lab(root, tmp_path):
         "--allow-root",
         "--no-browser",
         "--expose-app-in-browser",
-        "--LabApp.news_url=",
+        "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
     log = (tmp_path / "lab.log").open("w")
