@@ -59,7 +59,7 @@ endif
 # 1. an active conda environment made from environment.yml (by name, or by what it holds);
 # 2. otherwise $(VENV), made here from requirements.lock. PYTHON=... on the command line chooses 2.
 ENV_NAME := $(shell sed -n 's/^name: *//p' environment.yml)
-MODULES  := datasets hypothesis ipywidgets joblib jupyterlab matplotlib nbstripout nbval numpy pandas \
+MODULES  := datasets hypothesis ipywidgets joblib jupyterlab latex2mathml matplotlib nbstripout nbval numpy pandas \
             papermill peft pytest scipy seaborn statsmodels torch transformers
 ifneq ($(CONDA_PREFIX),)
 ifneq ($(origin PYTHON),command line)
@@ -164,7 +164,8 @@ $(foreach n,$(NAMES),$(eval $(call number_rule,$(n))))
 lab: $(ENV) ## open JupyterLab in notebooks/ (ONLINE=1 allows the network; LAB_ARGS=... is passed on)
 	@mkdir -p "$(SCRATCH)"
 	exec "$(PY)" -m jupyterlab --ServerApp.root_dir="$(CURDIR)" --ServerApp.preferred_dir="$(CURDIR)/notebooks" \
-	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(LAB_ARGS)
+	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
+	  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(LAB_ARGS)
 
 ##@ Results
 figures: $(BUILT) ## every figure, with where it lies
@@ -187,7 +188,7 @@ real: $(ENV) ## the protocol on real text:  make real DATA=folder-or-hub-name [M
 	@mkdir -p build/real "$(SCRATCH)"
 	data='$(or $(LOCAL_DATA),$(DATA))'
 	model='$(or $(LOCAL_MODEL),$(MODEL))'
-	$(LHAS) real --data "$$data" $${model:+--model "$$model"}
+	$(LHAS) real --data "$$data" $${model:+--model "$$model"} --profile $(PROFILE)
 	[ -e notebooks/07_real_llm.ipynb ] || exit 0
 	echo "07_real_llm on $$data ..."
 	$(call execute,07_real_llm,build/real,-p PROFILE $(PROFILE) -p DATA "$$data" $${model:+-p MODEL "$$model"})

@@ -4,11 +4,11 @@ import os
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from . import metrics, plots, quoted, selectors, signals, stats, worlds  # noqa: E402
+from . import exercises, ledger, live, metrics, plots, quoted, selectors, signals, stats, worlds  # noqa: E402
 from .claims import check_claim  # noqa: E402
 from .config import ModelSpec, RunSpec, TrainSpec, WorldSpec  # noqa: E402
 from .context import SelectionContext, coverage  # noqa: E402
-from .contract import check_selector, compare  # noqa: E402
+from .contract import check_selector, compare, explain  # noqa: E402
 from .experiments import experiment, picks, runs, summary  # noqa: E402
 from .products import evidence, save_figure, save_rows, save_table  # noqa: E402
 from .selectors import SELECTORS, standardise, top_k  # noqa: E402

@@ -50,8 +50,10 @@ class WorldSpec:
         noise: share whose response is wrong.
         duplicates: share that are near-duplicates of a few examples of the same pool.
         alignment: a in [0, 1]; stage t draws its own share from (1-a) own + a uniform over all
-            capabilities. At 1 all stages are the same distribution.
-        test_size: test examples per capability, in distribution and again out of distribution.
+            capabilities, and the shares of earlier and precursor examples shrink by 1-a. At 1 all
+            stages are the same distribution.
+        test_size: test examples per capability; out of distribution half as many longer strings, and
+            for `code` as many again with compositions that no pool holds.
     """
 
     sequence: str = "skill"
@@ -94,6 +96,14 @@ class ModelSpec:
     batch_size: int = 32
     lr: float = 4e-3
 
+    def __post_init__(self):
+        for name in ("hidden", "layers", "heads", "steps", "batch_size"):
+            _number(name, getattr(self, name), 1, 10**6, integer=True)
+        for name in ("init", "lr"):
+            _number(name, getattr(self, name), 1e-12, 10)
+        if self.hidden % (2 * self.heads):
+            raise ValueError(f"hidden: expected a multiple of 2 x heads = {2 * self.heads}; got {self.hidden}")
+
 
 @dataclass(frozen=True)
 class TrainSpec:
@@ -122,8 +132,11 @@ class TrainSpec:
         _number("reselect", self.reselect, 1, self.steps, integer=True)
         if self.rank is not None:
             _number("rank", self.rank, 1, 10**4, integer=True)
-        if list(self.probe_steps) != sorted(set(self.probe_steps)) or self.probe_steps[:1] != (0,):
-            raise ValueError(f"probe_steps: expected increasing steps from 0; got {self.probe_steps}")
+        _number("probe_size", self.probe_size, 1, 10**9, integer=True)
+        for step in self.probe_steps:
+            _number("probe_steps", step, 0, 10**6, integer=True)
+        if list(self.probe_steps) != sorted(set(self.probe_steps)) or self.probe_steps[:1] != (0,) or len(self.probe_steps) < 2:
+            raise ValueError(f"probe_steps: expected increasing steps from 0, two or more; got {self.probe_steps}")
 
 
 @dataclass(frozen=True)
@@ -149,6 +162,7 @@ class RunSpec:
     def __post_init__(self):
         _number("seed", self.seed, 0, 2**31, integer=True)
         _number("budget", self.budget, 1e-9, 1)
+        object.__setattr__(self, "budget", float(self.budget))  # 1 and 1.0 are one run
 
 
 def from_dict(kind, values: dict):

@@ -197,7 +197,7 @@ def summarise(rows: pd.DataFrame, W, metric: str = "accuracy") -> dict[str, floa
         "bwt": forgetting(P, "bwt"),
         "first_minus_last": forgetting(P, "first_minus_last"),
         "ood": float(ood),
-        "worst_task": float(final.min()),
+        "worst_task": float(final.max() if metric == "nll" else final.min()),
         "final_average": float(final.mean()),
         "imbalance": imbalance(final),
         "gini": gini(final),

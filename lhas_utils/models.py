@@ -5,6 +5,7 @@ embedded one go through the same code.
 """
 
 import os
+import warnings
 from copy import deepcopy
 from pathlib import Path
 from shutil import rmtree
@@ -64,13 +65,15 @@ def encode(data: Dataset, tokenizer, max_length: int = 512) -> Encoded:
     A tokenizer without a separator or a beginning token does without it. A sequence longer than
     `max_length` loses the beginning of its prompt, then the end of its response.
     """
+    if len(data) == 0:
+        raise ValueError("data: expected at least one example; got none")
     bos, sep = tokenizer.bos_token_id, tokenizer.sep_token_id
     prompts = tokenizer(list(data["prompt"]), add_special_tokens=False)["input_ids"]
     responses = tokenizer(list(data["response"]), add_special_tokens=False)["input_ids"]
     rows = []
     for prompt, response in zip(prompts, responses):
         response = response[: max_length // 2 - 1] + [tokenizer.eos_token_id]
-        prompt = [] if bos is None else [bos, *prompt]
+        prompt = prompt if bos is None else [bos, *prompt]
         prompt = prompt + ([] if sep is None else [sep])
         prompt = prompt[-(max_length - len(response)) :]
         rows.append((prompt, response))
@@ -136,8 +139,9 @@ def with_lora(model, rank: int, seed: int):
     """
     from peft import LoraConfig, get_peft_model  # here because it doubles the import time of every process
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         torch.manual_seed(seed)
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft asks transformers under its old name
         return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
 
 

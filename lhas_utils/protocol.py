@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
 from . import metrics, selectors, signals
 from .config import RunSpec, TrainSpec

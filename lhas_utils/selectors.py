@@ -5,14 +5,14 @@ A selector is `select(ctx, budget, *, rng) -> indices`: `budget` different integ
 The paper is arXiv:2605.30537; its section 4 names the seven selectors of Table 1.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Callable
 
 import numpy as np
 import torch
 from scipy.cluster.vq import kmeans2
 
-from .config import choose
+from .config import _number, choose
 from .context import coverage, squared_distances
 
 
@@ -78,6 +78,7 @@ def quality(ctx, budget, *, rng):
 
 def _stream(n: int, budget: int, micro_batch: int, rng):
     """Yield (micro-batch indices, how many of them to keep); the quotas sum to the budget."""
+    _number("micro_batch", micro_batch, 1, 10**9, integer=True)
     batches = np.array_split(rng.permutation(n), max(1, min(budget, n // micro_batch)))
     ends = np.floor(np.cumsum([len(b) for b in batches]) * budget / n + 1e-9).astype(int)
     return zip(batches, np.diff(ends, prepend=0))
@@ -110,7 +111,7 @@ def clusters(ctx, k: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Group pool and history by k-means of their frozen embeddings; return both label arrays."""
     seen = ctx.embedding[:0] if ctx.history.embedding is None else ctx.history.embedding
     points = np.concatenate([ctx.embedding, seen])
-    _, labels = kmeans2(points, min(k, len(points)), minit="++", rng=0)
+    _, labels = kmeans2(points, min(k, len(np.unique(points, axis=0))), minit="++", rng=0)
     return labels[: len(ctx)], labels[len(ctx) :]
 
 
@@ -148,7 +149,7 @@ def lhas(ctx, budget, *, rng, coverage_weight=3.0, proxy_weight=3.0, penalty_wei
     chosen = []
     for batch, keep in _stream(n, budget, micro_batch, rng):
         u = {
-            "utility_diversity": lambda: _uds(ctx.nuclear_norm[batch], ctx.projection[batch], memory, alpha),
+            "utility_diversity": lambda: _uds(ctx.nuclear_norm[batch], ctx.projection[batch], memory[-memory_size:], alpha),
             "loss": lambda: ctx.loss[batch],
             "gradient": lambda: ctx.grad_norm[batch],
             "none": lambda: np.zeros(len(batch)),
@@ -203,7 +204,7 @@ def easy(ctx, budget, *, rng):
 
 def difficulty_band(ctx, budget, *, rng, centre=0.5):
     """Difficulty band: the examples whose difficulty is nearest `centre`, ties in random order."""
-    choose("centre", 0 <= centre <= 1, (True,))
+    _number("centre", centre, 0, 1)
     return top_k(-abs(ctx.difficulty - centre) + 1e-6 * rng.random(len(ctx)), budget)
 
 

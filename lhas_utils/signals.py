@@ -5,8 +5,8 @@ example i is g_i, the gradient of its mean response NLL l_i with respect to the 
 parameters. `tests/test_signals.py` checks each signal against one example at a time.
 """
 
+from collections.abc import Iterator
 from functools import cache
-from typing import Iterator
 
 import numpy as np
 import torch
@@ -61,7 +61,9 @@ def forward_signals(model, data: Encoded, batch_size: int = 128) -> dict[str, np
         gram = (logits @ logits.transpose(1, 2)).double()
         out["loss"].append(nll.sum(1) / n)
         out["el2n"].append((residual.norm(dim=-1) * scored).sum(1) / n)
-        out["nuclear_norm"].append(torch.linalg.eigvalsh(gram).clamp(min=0).sqrt().sum(-1))
+        finite = gram.isfinite().all(-1).all(-1)  # eigvalsh would raise; the context names the example
+        norm = torch.linalg.eigvalsh(gram.where(finite[:, None, None], 0.0)).clamp(min=0).sqrt().sum(-1)
+        out["nuclear_norm"].append(norm.where(finite, torch.nan))
         out["projection"].append((left[:, : logits.shape[1]] @ logits @ right).flatten(1))
     return {name: torch.cat(parts).numpy().astype(np.float64) for name, parts in out.items()}
 

@@ -33,6 +33,8 @@ def sign_flip(differences, alternative: str = "two-sided", seed: int = 0) -> flo
     0.25
     """
     d = np.asarray(differences, float)
+    if len(d) < 2:  # one sign pattern and its mirror
+        return 1.0
     test = stats.permutation_test((d,), np.mean, permutation_type="samples", alternative=alternative, n_resamples=RESAMPLES, rng=np.random.default_rng(seed))
     return float(test.pvalue)
 

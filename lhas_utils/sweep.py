@@ -21,15 +21,15 @@ import pyarrow.parquet as pq
 from joblib import Parallel, delayed, parallel_config
 from tqdm.auto import tqdm
 
-from . import paths
-from .config import digest, source_digest
+from . import live, paths
+from .config import RunSpec, digest, source_digest
 
-_PROTOCOL = ("worlds", "models", "training", "signals", "context", "selectors", "metrics", "protocol")
+_PROTOCOL = ("config", "worlds", "models", "training", "signals", "context", "selectors", "metrics", "protocol")
 RUNNERS = {  # kind of spec -> (module whose `execute` runs it, modules its result depends on)
     "RunSpec": ("protocol", _PROTOCOL),
     "LocalSpec": ("local_analysis", (*_PROTOCOL, "local_analysis")),
-    "RealSpec": ("real", (*_PROTOCOL, "corpora", "bases", "real")),
-    "DepthSpec": ("depth", ("worlds", "models", "training", "depth_world", "depth")),
+    "RealSpec": ("real", (*_PROTOCOL, "corpora", "sentences", "bases", "real")),
+    "DepthSpec": ("depth", ("config", "worlds", "models", "training", "depth_world", "depth")),
 }
 
 
@@ -45,8 +45,12 @@ def store(path: Path, rows: pd.DataFrame, **extra):
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"lhas": json.dumps(extra).encode()})
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
     os.close(handle)
-    pq.write_table(table, partial)
-    os.replace(partial, path)
+    try:
+        pq.write_table(table, partial)
+        os.replace(partial, path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
 
 
 def load(path: Path) -> pd.DataFrame | None:
@@ -94,7 +98,7 @@ def _parallel(jobs, title: str):
 
         Client(cluster)
     workers = -1 if cluster else min(len(jobs), os.cpu_count() or 1)
-    silent = os.environ.get("LHAS_PROGRESS") == "0"
+    silent = os.environ.get("LHAS_PROGRESS") == "0" or live.headless()
     with parallel_config("dask" if cluster else "loky", n_jobs=workers, **({} if cluster else {"inner_max_num_threads": 1})):
         done = Parallel(return_as="generator_unordered")(jobs)
         for _ in tqdm(done, total=len(jobs), desc=title, unit="run", leave=False, disable=silent, smoothing=0.1, mininterval=1):
@@ -106,9 +110,19 @@ def missing(specs: list, code: str = "") -> list:
     return [s for s in dict.fromkeys(specs) if not (paths.CACHE / f"{key(s, code)}.parquet").exists()]
 
 
+def _check(specs):
+    """Refuse an unknown selector or parameter before any run is lost."""
+    from . import selectors
+
+    for name, params in dict.fromkeys((s.selector, s.params) for s in specs if isinstance(s, RunSpec)):
+        selectors.get(name, **dict(params))
+
+
 def fill(specs: list, select: Callable | None = None, code: str = "") -> int:
     """Compute the missing runs, base models first; return how many were computed."""
     todo = missing(specs, code)
+    if todo and select is None:
+        _check(todo)
     bases = {(type(s), s.model, s.seed): s for s in todo if hasattr(_runner(s), "base_model")}
     _parallel([delayed(_base)(s) for s in bases.values()], "base models")
     _parallel([delayed(_job)(s, key(s, code), select) for s in todo], "runs")

@@ -198,10 +198,11 @@ def _pool(rng, spec: WorldSpec, t: int, table: dict, weights: np.ndarray) -> Dat
     names = list(table)
     levels = list(LENGTHS.values())
     rows = []
+    earlier, precursors = (1 - spec.alignment) * spec.earlier, (1 - spec.alignment) * spec.precursors
     for u in rng.random(spec.pool_size):
-        if u < spec.earlier and t > 0:
+        if u < earlier and t > 0:
             kind, name = "earlier", names[rng.integers(t)]
-        elif spec.earlier <= u < spec.earlier + spec.precursors and t < len(names) - 1:
+        elif earlier <= u < earlier + precursors and t < len(names) - 1:
             kind, name = "precursor", names[rng.integers(t + 1, len(names))]
         else:
             kind, name = "own", names[rng.choice(len(names), p=weights[t])]

@@ -158,7 +158,8 @@ def test_sizes_and_schema(world):
     assert [s.name for s in world.stages] == list(SKILLS)
     for stage in world.stages:
         assert len(stage.pool) == 300 and len(stage.validation) == 64
-    assert all(len(d) == 30 for d in [*world.tests.values(), *world.ood.values()])
+    assert all(len(d) == 30 for d in [*world.tests.values(), world.ood["code"]])
+    assert all(len(d) == 15 for name, d in world.ood.items() if name != "code")
     assert list(world.tests) == list(world.ood) == list(SKILLS)
     for data in everything(world):
         assert sorted(data.column_names) == sorted(COLUMNS)
