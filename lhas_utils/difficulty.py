@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from . import gaps, stats
+from . import gaps, stats, sweep
 from .config import PROFILES, choose
 from .depth import CLIP, DepthSpec
 from .depth_world import SKILLS
@@ -51,9 +51,7 @@ def difficulty(profile: str) -> list[DepthSpec]:
 
 @cache
 def _rows(profile: str):
-    from .experiments import experiment
-
-    return experiment("difficulty", profile)
+    return sweep.results(difficulty(profile))
 
 
 @cache
