@@ -1,0 +1,64 @@
+"""The README says what the published run says, and names only commands that exist."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lhas_utils import claims, paths, report
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def test_generated_parts_of_the_readme_are_those_of_the_published_run():
+    assert report.readme(README) == README
+
+
+def test_a_missing_marker_is_named():
+    with pytest.raises(ValueError, match="generated: claims"):
+        report.readme(README.replace("<!-- generated: claims -->", ""))
+
+
+def test_every_make_command_of_the_readme_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.M))
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.M))
+    assert named and named <= targets
+
+
+def test_every_linked_file_of_the_readme_exists():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
+    assert len(links) > 5
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_claim_has_a_published_verdict():
+    table = claims.published()
+    assert list(table.index) == list(claims.contract())
+    assert set(table["verdict"]) <= set(claims.VERDICTS)
+
+
+def test_verify_counts_what_lies_outside(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "data", lambda profile: tmp_path / profile)
+    row = {"selector": "a", "metric": "m", "low": 0.4, "high": 0.6, "n_seeds": 4}
+    for profile, means in (("full", (0.5, 0.5)), ("fast", (0.6, 0.9))):
+        (tmp_path / profile).mkdir()
+        rows = [row | {"selector": s, "mean": mean} for s, mean in zip("ab", means)]
+        pd.DataFrame(rows).to_csv(tmp_path / profile / "t.csv", index=False)
+    table = report.verify("fast")
+    assert table["inside"].tolist() == [True, False]  # widened by sqrt(1 + 4/4): [0.359, 0.641]
+    assert table["low"].iloc[0] == pytest.approx(0.5 - 2**0.5 * 0.1)
+
+
+def test_table1_can_be_recomputed_from_the_published_rows():
+    """Ten lines of pandas: the current score of every selector from R[t, j] alone."""
+    rows = pd.read_csv(ROOT / "figures/data/runs_table1.csv.gz")
+    R = rows[(rows["split"] == "id") & (rows["metric"] == "accuracy")]
+    skills = list(dict.fromkeys(R["capability"]))
+    own = R[R["stage"] == R["capability"].map({s: t + 1 for t, s in enumerate(skills)})]
+    current = own.groupby("selector")["value"].mean()
+    table = pd.read_csv(ROOT / "figures/data/table1.csv")
+    published = table[table["metric"] == "current"].set_index("selector")["mean"]
+    assert current.loc[published.index].to_numpy() == pytest.approx(published.to_numpy(), abs=1e-5)
