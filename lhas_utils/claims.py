@@ -174,6 +174,10 @@ def published() -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values=[""]).set_index("id") if path.exists() else pd.DataFrame(columns=COLUMNS).set_index("id")
 
 
+def _count(n_seeds) -> str:
+    return f"{int(n_seeds)} seed{'s' if n_seeds > 1 else ''}" if n_seeds else "exact"
+
+
 def check_claim(claim: str, setup) -> None:
     """Print a claim, this run's effect beside the published one, and the published verdict.
 
@@ -190,11 +194,11 @@ def check_claim(claim: str, setup) -> None:
         word = row["verdict"]
     print(f"{claim}  {entry['statement']}  ({entry['where']})")
     for e in found:
-        print(f"    this run    {e.name}: {e.effect:+.3f} [{e.low:+.3f}, {e.high:+.3f}], {e.n_seeds} seeds")
+        print(f"    this run    {e.name}: {e.effect:+.3f} [{e.low:+.3f}, {e.high:+.3f}], {_count(e.n_seeds)}")
     if claim in table.index and found and setup.profile != "full":
         weakest = min(found, key=lambda e: e.low)
-        place = "inside" if row["low"] <= weakest.effect <= row["high"] else "outside"
-        print(f"    published   weakest effect {row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], {int(row['n_seeds'])} seeds; this run's is {place}")
+        inside = row["low"] - 1e-3 <= weakest.effect <= row["high"] + 1e-3  # published with 4 decimals
+        print(f"    published   weakest effect {row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], {_count(row['n_seeds'])}; this run's is {'inside' if inside else 'outside'}")
     print(f"    verdict     {word}")
     record = {"id": claim, "profile": setup.profile, "verdict": word, "effects": [vars(e) for e in found]}
     path = paths.claims(setup.profile) / f"{claim}.json"

@@ -165,5 +165,5 @@ def test_hub_names_go_online_and_folders_stay_offline(toy):
     assert make(toy, "real", "DATA=data set").returncode == 0
     assert make(toy, "real", "DATA=owner/name", "MODEL=owner/model").returncode == 0
     folder, hub = calls(toy, "lhas_utils real")
-    assert f"--data {toy}/data set offline=1" in folder
-    assert "--data owner/name --model owner/model offline=no" in hub
+    assert f"--data {toy}/data set --profile fast offline=1" in folder
+    assert "--data owner/name --model owner/model --profile fast offline=no" in hub
