@@ -15,6 +15,7 @@ from importlib import import_module
 
 PROFILES = ("smoke", "fast", "full")
 SEQUENCES = ("skill", "domain", "interleaved")
+CURRICULA = ("shuffled", "easy_first", "hard_first")
 ORDERS = {  # four stage orders of the skill sequence (paper, App. C); indices into SKILLS
     "paper": (0, 1, 2, 3, 4),
     "reversed": (4, 3, 2, 1, 0),
@@ -52,6 +53,7 @@ class WorldSpec:
         alignment: a in [0, 1]; stage t draws its own share from (1-a) own + a uniform over all
             capabilities, and the shares of earlier and precursor examples shrink by 1-a. At 1 all
             stages are the same distribution.
+        proxy_size: examples in the standing proxy P_t, uniform over capabilities.
         test_size: test examples per capability; out of distribution half as many longer strings, and
             for `code` as many again with compositions that no pool holds.
     """
@@ -64,12 +66,14 @@ class WorldSpec:
     noise: float = 0.10
     duplicates: float = 0.20
     alignment: float = 0.0
+    proxy_size: int = 64
     test_size: int = 100
 
     def __post_init__(self):
         choose("sequence", self.sequence, SEQUENCES)
         choose("order", self.order, ORDERS)
         _number("pool_size", self.pool_size, 1, 10**6, integer=True)
+        _number("proxy_size", self.proxy_size, 1, 10**5, integer=True)
         _number("test_size", self.test_size, 1, 10**5, integer=True)
         for name in ("earlier", "precursors", "noise", "duplicates", "alignment"):
             _number(name, getattr(self, name), 0, 1)
@@ -115,6 +119,8 @@ class TrainSpec:
         probe_steps: grid of optimiser steps at which the probe is evaluated, from 0.
         probe_size: random examples of the next stage's pool that the probe trains on.
         reselect: selections per stage; 1 is static pre-filtering, k > 1 selects anew k times.
+        curriculum: order of the selected examples: `shuffled`, or by difficulty, `easy_first` or
+            `hard_first` (`training.paced`).
     """
 
     steps: int = 80
@@ -124,12 +130,14 @@ class TrainSpec:
     probe_steps: tuple[int, ...] = (0, 5, 10, 20, 30)
     probe_size: int = 400
     reselect: int = 1
+    curriculum: str = "shuffled"
 
     def __post_init__(self):
         _number("steps", self.steps, 1, 10**6, integer=True)
         _number("batch_size", self.batch_size, 1, 10**5, integer=True)
         _number("lr", self.lr, 1e-12, 10)
         _number("reselect", self.reselect, 1, self.steps, integer=True)
+        choose("curriculum", self.curriculum, CURRICULA)
         if self.rank is not None:
             _number("rank", self.rank, 1, 10**4, integer=True)
         _number("probe_size", self.probe_size, 1, 10**9, integer=True)

@@ -11,20 +11,23 @@ from itertools import product
 import pandas as pd
 
 from . import metrics, sweep, worlds
-from .config import PROFILES, SEQUENCES, ModelSpec, RunSpec, TrainSpec, WorldSpec, choose
+from .config import CURRICULA, ORDERS, PROFILES, SEQUENCES, ModelSpec, RunSpec, TrainSpec, WorldSpec, choose
 from .difficulty import difficulty
 from .local_analysis import LocalSpec
 from .selectors import PAPER
+from .true_effect import EffectSpec
 
 TABLE1 = (*PAPER, "alignment")  # the paper's seven and the second reading of "Gradient"
 DEVELOPMENT = (1000, 1001)
+TINY = 5  # examples of a proxy too small to stand for anything: one a capability
 NOTEBOOKS = {  # notebook -> experiments whose runs it reads
     "00": (),
     "01": ("table1",),
     "02": ("table1",),
-    "03": ("table1", "controls"),
+    "03": ("table1", "controls", "regimes", "persistence", "others", "curricula"),
     "04": ("local",),
-    "05": ("table1", "ablations", "budgets", "lora", "sequences"),
+    "05": ("table1", "ablations", "sensitivity", "budgets", "lora", "sequences", "orders", "true_effect"),
+    "06": ("difficulty", "bands"),
     "08": ("table1",),
 }
 LORA_LR = 2e-3  # chosen by `develop_lora`
@@ -36,8 +39,8 @@ _SMOKE = {
 
 
 def seeds(profile: str, fast: int, full: int) -> range:
-    """Return the evaluation seeds of a profile; `smoke` has at most two."""
-    return range({"smoke": min(fast, 2), "fast": fast, "full": full}[choose("profile", profile, PROFILES)])
+    """Return the evaluation seeds of a profile; `smoke` has one or two, so that it visits every path."""
+    return range({"smoke": min(max(fast, 1), 2), "fast": fast, "full": full}[choose("profile", profile, PROFILES)])
 
 
 def _specs(profile: str, selectors, which: range, world: dict | None = None, train: dict | None = None, **fields) -> list[RunSpec]:
@@ -86,7 +89,20 @@ ABLATIONS = {  # eq. 5 without a term, with another utility, another penalty or 
 
 def ablations(profile: str) -> list[RunSpec]:
     """Component ablation of eq. 5; the complete LHAS and Random stand in `table1`."""
-    return _specs(profile, [("lhas", params) for params in ABLATIONS.values()], seeds(profile, 1, 6))
+    return _specs(profile, [("lhas", params) for params in ABLATIONS.values()], seeds(profile, 1, 8))
+
+
+WEIGHTS = {  # lambda, eta, rho at a third and at three times their chosen values
+    f"{name} x {factor}": {name: round(value * scale, 3)}
+    for name, value in (("coverage_weight", 3.0), ("proxy_weight", 3.0), ("penalty_weight", 0.3))
+    for factor, scale in (("1/3", 1 / 3), ("3", 3.0))
+}
+
+
+def sensitivity(profile: str) -> list[RunSpec]:
+    """LHAS at other weights and with a tiny proxy; weight 0 and the wrong proxy stand in `ablations`."""
+    out = _specs(profile, [("lhas", params) for params in WEIGHTS.values()], seeds(profile, 0, 6))
+    return out + _specs(profile, _plain(("lhas",)), seeds(profile, 0, 6), world={"proxy_size": TINY})
 
 
 def lora(profile: str) -> list[RunSpec]:
@@ -94,6 +110,61 @@ def lora(profile: str) -> list[RunSpec]:
     pair = _plain(("random", "alignment"))
     out = _specs(profile, pair, seeds(profile, 1, 8), train={"rank": 16, "lr": LORA_LR})
     return out + _specs(profile, pair, seeds(profile, 0, 4), train={"rank": 4, "lr": LORA_LR})
+
+
+def orders(profile: str) -> list[RunSpec]:
+    """Fig. 4(a): three other orders of the five stages; the paper's order stands in `table1`."""
+    names = ("random", "alignment", "quality", "lhas") if profile == "full" else ("random", "alignment")
+    return [s for o in list(ORDERS)[1:] for s in _specs(profile, _plain(names), seeds(profile, 0, 6), world={"order": o})]
+
+
+ALIGNMENTS, PRECURSORS = (0.0, 0.5, 1.0), (0.0, 0.2, 0.4)
+NOISES, BUDGETS = (0.0, 0.1, 0.3), (0.1, 0.25, 0.5)
+
+
+def regimes(profile: str) -> list[RunSpec]:
+    """Regime map of the reversal: stage alignment x precursor share, and label noise x budget."""
+    which, pair = seeds(profile, 0, 3), _plain(("random", "alignment"))
+    shift = [_specs(profile, pair, which, world={"alignment": a, "precursors": p}) for a, p in product(ALIGNMENTS, PRECURSORS)]
+    strain = [_specs(profile, pair, which, world={"noise": v}, budget=b) for v, b in product(NOISES, BUDGETS)]
+    return list(dict.fromkeys(s for part in (*shift, *strain) for s in part))
+
+
+def persistence(profile: str) -> list[RunSpec]:
+    """Does an early advantage last: 3 and 10 times the steps on the same selection, and re-selection."""
+    pair = _plain(("random", "alignment", "lhas"))
+    steps = _SMOKE["train"].steps if profile == "smoke" else TrainSpec().steps
+    longer = [_specs(profile, pair[:2] if k == 10 else pair, seeds(profile, 0, 6), train={"steps": k * steps}) for k in (3, 10)]
+    return [s for part in longer for s in part] + _specs(profile, pair, seeds(profile, 0, 6), train={"reselect": 4})
+
+
+def curricula(profile: str) -> list[RunSpec]:
+    """Order of the selected examples within a stage: easy first, hard first; shuffled stands in `table1`."""
+    names = _plain(("random", "lhas"))
+    return [s for c in CURRICULA[1:] for s in _specs(profile, names, seeds(profile, 0, 6), train={"curriculum": c})]
+
+
+OTHERS = ("less", "datamodel", "facility_location", "el2n")
+
+
+def others(profile: str) -> list[RunSpec]:
+    """Selectors that the paper does not compare: LESS- and datamodel-style, facility location, EL2N."""
+    return _specs(profile, _plain(OTHERS), seeds(profile, 0, 8))
+
+
+BANDS = (0.25, 0.5, 0.75)  # the three difficulties of SkillWorld's pools
+
+
+def bands(profile: str) -> list[RunSpec]:
+    """Bridge to the difficulty study: at every stage the examples nearest one difficulty."""
+    return _specs(profile, [("difficulty_band", {"centre": c}) for c in BANDS], seeds(profile, 1, 8))
+
+
+def true_effect(profile: str) -> list[EffectSpec]:
+    """Subset retraining: what each example really does, now and later."""
+    if profile == "smoke":
+        return [EffectSpec(s, candidates=6, subsets=4, **_SMOKE) for s in range(2)]
+    return [EffectSpec(s) for s in seeds(profile, 0, 6)]
 
 
 def sequences(profile: str) -> list[RunSpec]:
@@ -134,7 +205,10 @@ def chosen_weights(profile: str = "full") -> tuple[dict[str, float], pd.DataFram
 
 EXPERIMENTS = {
     f.__name__: f
-    for f in (table1, controls, budgets, ablations, lora, sequences, local, difficulty, develop, develop_lora)
+    for f in (
+        table1, controls, budgets, ablations, sensitivity, lora, sequences, orders, regimes, persistence, curricula, others, bands,
+        true_effect, local, difficulty, develop, develop_lora,
+    )
 }
 
 

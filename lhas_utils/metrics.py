@@ -2,7 +2,8 @@
 
 R is the score matrix, shape (T+1, J): R[t, j] is the score on capability j after stage t, and
 row 0 is the base model. Stage t's own score is Perf(M_t, V_t) = sum_j W[t-1, j] R[t, j] with W the
-(T, J) stage mixtures; with pure stages that is the diagonal. Scores are fractions in [0, 1].
+(T, J) stage mixtures; with pure stages that is the diagonal. Scores are fractions in [0, 1], or
+log-likelihoods (minus the NLL), so that higher is better whatever the score.
 """
 
 import numpy as np
@@ -96,9 +97,9 @@ def imbalance(scores) -> float:
 
 
 def gini(scores) -> float:
-    """Return the Gini index sum_ij |s_i - s_j| / (2 J^2 mean), in [0, 1)."""
+    """Return the Gini index sum_ij |s_i - s_j| / (2 J^2 |mean|), in [0, 1) for scores >= 0."""
     s = np.asarray(scores, float)
-    return float(abs(s[:, None] - s[None]).sum() / (2 * len(s) ** 2 * s.mean())) if s.mean() else 0.0
+    return float(abs(s[:, None] - s[None]).sum() / (2 * len(s) ** 2 * abs(s.mean()))) if s.mean() else 0.0
 
 
 def entropy(labels) -> float:
@@ -172,14 +173,20 @@ def probe_curves(rows: pd.DataFrame, metric: str = "accuracy") -> dict[int, pd.D
     return {int(t): g[["step", "tokens", metric]].rename(columns={metric: "value"}) for t, g in part.groupby("stage")}
 
 
+def _higher_is_better(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(value=rows["value"].where(rows["metric"] != "nll", -rows["value"]))
+
+
 def summarise(rows: pd.DataFrame, W, metric: str = "accuracy") -> dict[str, float]:
     """Return every reported number of one run from its tidy rows.
 
     Args:
         rows: the rows of one run (see `protocol.run`).
         W: stage mixtures (T, J).
-        metric: `accuracy` (token accuracy), `exact` (exact match) or `nll`.
+        metric: `accuracy` (token accuracy), `exact` (exact match) or `nll`, which enters with its sign
+            turned: the level of a score is minus the NLL, a rise of the NLL is forgetting.
     """
+    rows = _higher_is_better(rows)
     R = matrix(rows, "id", metric).to_numpy()
     final = R[-1]
     curves = list(probe_curves(rows, metric).values())
@@ -197,7 +204,7 @@ def summarise(rows: pd.DataFrame, W, metric: str = "accuracy") -> dict[str, floa
         "bwt": forgetting(P, "bwt"),
         "first_minus_last": forgetting(P, "first_minus_last"),
         "ood": float(ood),
-        "worst_task": float(final.max() if metric == "nll" else final.min()),
+        "worst_task": float(final.min()),
         "final_average": float(final.mean()),
         "imbalance": imbalance(final),
         "gini": gini(final),
@@ -216,7 +223,7 @@ def adaptation_tokens(rows: pd.DataFrame, metric: str = "accuracy") -> pd.DataFr
     Args:
         rows: tidy rows of several runs with columns `run` and `seed`.
     """
-    probe = rows[rows["split"] == "probe"]
+    probe = _higher_is_better(rows[rows["split"] == "probe"])
     wide = probe.pivot(index=["seed", "stage", "step", "run"], columns="metric", values="value").reset_index()
     grid = sorted(wide["step"].unique())
     middle = wide[wide["step"] == grid[len(grid) // 2]]

@@ -75,7 +75,7 @@ def run(world: World, model, frozen, tokenizer, select, budget: float, train: Tr
     evaluate(0)
     for t, stage in enumerate(world.stages):
         before = weights(model)
-        tokens, chosen, train_rng = 0, None, stream(seed, "train", t)
+        tokens, seen, train_rng = 0, [], stream(seed, "train", t)
         portions = np.diff(np.linspace(0, train.steps, train.reselect + 1).astype(int))
         for part, steps in enumerate(portions):
             ctx = SelectionContext(model, frozen, stage.pool, data.pools[t], data.validations[t], data.proxy, history, t)
@@ -84,8 +84,10 @@ def run(world: World, model, frozen, tokenizer, select, budget: float, train: Tr
                 selected = stage.pool.select(chosen).to_pandas()
                 keep("diagnostic", t + 1, stage.name, 0, diagnose(model, selected, data.pools[t].take(chosen)))
                 picks.append(_explained(ctx, selected, t, chosen))
-            tokens += fit(model, data.pools[t].take(chosen), int(steps), train.batch_size, train.lr, train_rng)
-        history.append(ctx, chosen)
+            ranking = _curriculum(ctx.difficulty[chosen], train.curriculum) if train.curriculum != "shuffled" else None
+            tokens += fit(model, data.pools[t].take(chosen), int(steps), train.batch_size, train.lr, train_rng, ranking=ranking)
+            seen.extend(chosen)
+        history.append(ctx, np.unique(seen))
         updates.append(weights(model) - before)
         evaluate(t + 1)
         keep("diagnostic", t + 1, stage.name, 0, {"tokens": tokens, "drift": metrics.drift(updates)})
@@ -94,6 +96,11 @@ def run(world: World, model, frozen, tokenizer, select, budget: float, train: Tr
         if progress:
             progress(f"stage {t + 1}/{len(world.stages)} {stage.name}")
     return pd.DataFrame(rows, columns=COLUMNS), pd.concat(picks, ignore_index=True)
+
+
+def _curriculum(difficulty, curriculum: str) -> np.ndarray:
+    """Return indices from the easiest on, or from the hardest on; ties keep pool order."""
+    return np.argsort(difficulty if curriculum == "easy_first" else -difficulty, kind="stable")
 
 
 def _explained(ctx, selected: pd.DataFrame, t: int, chosen) -> pd.DataFrame:

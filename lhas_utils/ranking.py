@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from . import experiments, metrics, quoted, stats
+from .true_effect import correlations
 
 NOW, LATER = "immediate_utility", "long_horizon"
 
@@ -69,6 +70,95 @@ def concentration_forgetting(profile: str) -> dict:
 def entropy_concentration(profile: str) -> dict:
     """Return minus Pearson r over selectors between capability entropy and concentration."""
     return over_seeds(_table1(profile), ["entropy", "concentration"], lambda a, b: -_pearson(a, b))
+
+
+def reversal_cells(profile: str) -> pd.DataFrame:
+    """Return the regime map: per setting the paired difference alignment minus Random of both utilities.
+
+    Returns:
+        DataFrame alignment, precursors, noise, budget, metric, mean, low, high, n_seeds; empty where the
+        profile leaves the experiment out.
+    """
+    runs, rows = experiments.runs("regimes", profile), []
+    where = ["alignment", "precursors", "noise", "budget"]
+    for setting, part in runs.groupby(where) if len(runs) else ():
+        wide = part.pivot(index="seed", columns="selector", values=[NOW, LATER])
+        for metric in (NOW, LATER):
+            d = (wide[metric]["alignment"] - wide[metric]["random"]).to_numpy()
+            rows.append((*setting, metric, *stats.interval(d), len(d)))
+    return pd.DataFrame(rows, columns=[*where, "metric", "mean", "low", "high", "n_seeds"])
+
+
+def reversal_is_the_rule(profile: str) -> list[dict]:
+    """Return the share of the map's settings where alignment gains more now and less later, minus 1/2."""
+    runs = experiments.runs("regimes", profile)
+    if runs.empty:
+        return []
+    wide = runs.pivot(index="seed", columns=["alignment", "precursors", "noise", "budget", "selector"], values=[NOW, LATER])
+    d = {m: (wide[m].xs("alignment", axis=1, level="selector") - wide[m].xs("random", axis=1, level="selector")).to_numpy() for m in (NOW, LATER)}
+    return [_bootstrap(np.stack([d[NOW], d[LATER]], 1), lambda v: ((v[0] > 0) & (v[1] < 0)).mean() - 0.5)]
+
+
+def _bootstrap(values, statistic, draws: int = 1999, seed: int = 0) -> dict:
+    """Return a statistic of the mean over seeds (first axis) with its 95 % percentile interval."""
+    values = np.asarray(values, float)
+    rows = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
+    low, high = np.quantile([statistic(values[r].mean(0)) for r in rows], [0.025, 0.975])
+    return {"effect": float(statistic(values.mean(0))), "low": float(low), "high": float(high), "n_seeds": len(values)}
+
+
+def weights_matter_little(profile: str) -> list[dict]:
+    """Return 0.05 minus the largest |change of U_long| over lambda, eta, rho at a third and at three times."""
+    runs = experiments.runs("sensitivity", profile)
+    if runs.empty:
+        return []
+    whole = experiments.runs("table1", profile).query("selector == 'lhas'").set_index("seed")[LATER]
+    wide = runs[runs["params"] != ""].pivot(index="seed", columns="params", values=LATER)
+    return [_bootstrap(wide.sub(whole.loc[wide.index], axis=0), lambda d: 0.05 - abs(d).max())]
+
+
+def best_band_differs(profile: str) -> dict:
+    """Return U_long at the band that is best for later minus U_long at the band best for U_imm.
+
+    Both are chosen on the other seeds, so choosing adds no bias; 0 where they are the same band.
+    """
+    wide = experiments.runs("bands", profile).pivot(index="seed", columns="params", values=[NOW, LATER])
+    now, later = wide[NOW].to_numpy(), wide[LATER].to_numpy()
+    others = [m.sum(0) - m if len(m) > 1 else m for m in (now, later)]
+    seeds = np.arange(len(later))
+    mean, low, high = stats.interval(later[seeds, others[1].argmax(1)] - later[seeds, others[0].argmax(1)])
+    return {"effect": mean, "low": low, "high": high, "n_seeds": len(later)}
+
+
+def _rho(profile: str) -> pd.DataFrame:
+    """Return Spearman's rho of each selector's order with the true effects, wide: seed x (selector, target)."""
+    rows = experiments.experiment("true_effect", profile)
+    return rows if rows.empty else correlations(rows).pivot(index="seed", columns=["selector", "target"], values="rho")
+
+
+def _mean(values, **more) -> dict:
+    mean, low, high = stats.interval(values)
+    return {"effect": mean, "low": low, "high": high, "n_seeds": len(values)} | more
+
+
+def alignment_knows_now(profile: str) -> list[dict]:
+    """Return rho of the alignment score with the true effect on its own stage."""
+    rho = _rho(profile)
+    return [] if rho.empty else [_mean(rho["alignment", "now"])]
+
+
+def alignment_knows_later_less(profile: str) -> list[dict]:
+    """Return rho of the alignment score with the true effect now, minus with that on all capabilities at the end."""
+    rho = _rho(profile)
+    return [] if rho.empty else [_mean(rho["alignment", "now"] - rho["alignment", "final"])]
+
+
+def lhas_knows_later(profile: str) -> list[dict]:
+    """Return rho of LHAS's score with the final effect, minus that of its base utility and of alignment."""
+    rho = _rho(profile)
+    if rho.empty:
+        return []
+    return [_mean(rho["lhas", "final"] - rho[other, "final"], name=f"LHAS - {other}") for other in ("utility_diversity", "alignment")]
 
 
 def _exact(effect: float) -> dict:

@@ -19,8 +19,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     for _, run in rows.groupby("run", sort=True):
         stages = run.loc[run["split"] == "id", "capability"].nunique()
         W = np.eye(stages)
-        turned = run.assign(value=np.where(run["metric"] == "nll", -run["value"], run["value"]))
-        nll = metrics.summarise(turned, W, "nll")
+        nll = metrics.summarise(run, W, "nll")
         flipped = {f"{m}_nll": nll[m] if m == "forgetting" else -nll[m] for m in METRICS}
         first = run.iloc[0]
         named = {"selector": first["selector"], "seed": int(first["seed"])}

@@ -29,8 +29,10 @@ def top_k(score, k: int) -> np.ndarray:
 
 
 def standardise(x) -> np.ndarray:
-    """Return (x - mean) / sd, or zeros where all values are equal."""
+    """Return (x - mean) / sd, or zeros where all values are equal; a value that is not finite is an error."""
     x = np.asarray(x, float)
+    if not np.isfinite(x).all():
+        raise ValueError(f"standardise: expected finite numbers; got {x[~np.isfinite(x)][0]} at {np.flatnonzero(~np.isfinite(x))[0]}")
     sd = x.std()
     return (x - x.mean()) / sd if sd > 1e-12 * max(1.0, abs(x).max()) else np.zeros_like(x)
 
@@ -53,6 +55,27 @@ def gradient(ctx, budget, *, rng):
 def alignment(ctx, budget, *, rng):
     """Gradient, the paper's other reading: largest first-order gain <g_i, g_V> on the current stage."""
     return top_k(ctx.align_current, budget)
+
+
+def less(ctx, budget, *, rng):
+    """LESS-style (arXiv:2402.04333): highest cos(g_i, g_V), so that long or hard examples gain nothing by their norm.
+
+    Without LESS's warm-up, checkpoints and Adam moments: one gradient, at the model that selects.
+    """
+    return top_k(ctx.align_current / np.maximum(ctx.grad_norm, 1e-12), budget)
+
+
+def datamodel(ctx, budget, *, rng, ridge=0.1):
+    """Datamodel-style, after TRAK (arXiv:2303.14186): tau = (K + r I)^{-1} G g_V, K_ij = <g_i, g_j>.
+
+    The ridge regression that predicts the current stage's loss from the examples' gradients, in its
+    dual form; G g_V is exact, K comes from the sketches, r = `ridge` tr(K) / n. One checkpoint.
+    """
+    _number("ridge", ridge, 1e-6, 1e6)
+    g = ctx.sketch * ctx.grad_norm[:, None]
+    K = g @ g.T
+    r = ridge * max(np.trace(K) / len(ctx), 1e-12)
+    return top_k(np.linalg.solve(K + r * np.eye(len(ctx)), ctx.align_current), budget)
 
 
 def diversity(ctx, budget, *, rng):
@@ -134,13 +157,13 @@ def lhas(ctx, budget, *, rng, coverage_weight=3.0, proxy_weight=3.0, penalty_wei
         penalty: a(x, S): `clusters` (share of the selected that lie in x's cluster) or
             `eigenvector` (squared cosine of g_x with the top eigenvector of the selected gradients).
         proxy: p(x, P): `proxy` cos(g_x, g_P) with the standing suite, `current` the inner product
-            with the current stage's validation gradient (a wrong proxy), `absent` zero.
+            with the current stage's validation gradient (a wrong proxy).
     """
     choose("utility", utility, ("utility_diversity", "loss", "gradient", "none"))
     choose("penalty", penalty, ("clusters", "eigenvector"))
-    choose("proxy", proxy, ("proxy", "current", "absent"))
+    choose("proxy", proxy, ("proxy", "current"))
     n = len(ctx)
-    p = {"proxy": lambda: ctx.cosine_proxy, "current": lambda: ctx.align_current, "absent": lambda: np.zeros(n)}[proxy]()
+    p = ctx.cosine_proxy if proxy == "proxy" else ctx.align_current
     labels, past = clusters(ctx)
     counts = np.bincount(past, minlength=labels.max() + 1).astype(float)
     memory = ctx.projection[:0] if ctx.history.projection is None else ctx.history.projection
@@ -230,8 +253,11 @@ def oracle(ctx, budget, *, rng):
 PAPER = ("random", "loss", "gradient", "diversity", "quality", "utility_diversity", "lhas")
 SELECTORS: dict[str, Callable] = {
     f.__name__: f
-    for f in (random, loss, gradient, alignment, diversity, quality, utility_diversity, lhas, facility_location, el2n, easy, difficulty_band, shuffled, oracle)
-}
+    for f in (
+        random, loss, gradient, alignment, less, datamodel, diversity, facility_location, quality, el2n, utility_diversity, lhas,
+        easy, difficulty_band, shuffled, oracle,
+    )
+}  # fmt: skip
 
 
 def get(name: str, **params) -> Callable:

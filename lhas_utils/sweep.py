@@ -28,6 +28,7 @@ _PROTOCOL = ("config", "worlds", "models", "training", "signals", "context", "se
 RUNNERS = {  # kind of spec -> (module whose `execute` runs it, modules its result depends on)
     "RunSpec": ("protocol", _PROTOCOL),
     "LocalSpec": ("local_analysis", (*_PROTOCOL, "local_analysis")),
+    "EffectSpec": ("true_effect", (*_PROTOCOL, "true_effect")),
     "RealSpec": ("real", (*_PROTOCOL, "corpora", "sentences", "bases", "real")),
     "DepthSpec": ("depth", ("config", "worlds", "models", "training", "depth_world", "depth")),
 }
@@ -157,7 +158,7 @@ def describe(spec) -> dict:
     """Return a spec as flat columns; fields of its world and training recipe come up one level."""
     flat = {k: v for k, v in asdict(spec).items() if k != "params"}
     flat["params"] = ", ".join(f"{k}={v}" for k, v in getattr(spec, "params", ()))
-    for nested, names in (("world", None), ("train", ("steps", "rank", "reselect", "lr")), ("model", ())):
+    for nested, names in (("world", None), ("train", ("steps", "rank", "reselect", "curriculum", "lr")), ("model", ())):
         inner = flat.pop(nested, {})
         flat |= {k: v for k, v in inner.items() if names is None or k in names}
     return flat

@@ -29,7 +29,20 @@ def order(rng: np.random.Generator, n: int, steps: int, batch_size: int) -> np.n
     return np.concatenate([rng.permutation(n) for _ in range(epochs)])[: steps * b].reshape(steps, b)
 
 
-def fit(model, data: Encoded, steps: int, batch_size: int, lr: float, rng, *, decay=False, at=None):
+def paced(rng: np.random.Generator, ranking, steps: int, batch_size: int) -> np.ndarray:
+    """Return batch indices (steps, b) of a curriculum by linear competence (arXiv:1903.09848).
+
+    Batch k is drawn without replacement from the first c(k) n of `ranking`, c rising from 1/3 to 1
+    half-way through; b = min(batch_size, ceil(n / 3)).
+    """
+    ranking = np.asarray(ranking)
+    n = len(ranking)
+    first = -(-n // 3)
+    share = np.minimum(1, 1 / 3 + 4 / 3 * np.arange(steps) / steps)
+    return np.stack([ranking[rng.choice(max(first, int(c * n)), min(batch_size, first), replace=False)] for c in share])
+
+
+def fit(model, data: Encoded, steps: int, batch_size: int, lr: float, rng, *, ranking=None, decay=False, at=None):
     """Train by AdamW on the mean of the example losses; return the response tokens seen.
 
     Args:
@@ -37,6 +50,7 @@ def fit(model, data: Encoded, steps: int, batch_size: int, lr: float, rng, *, de
         data: training examples.
         steps, batch_size, lr: optimiser steps, examples a step, step size.
         rng: `numpy.random.Generator` that shuffles.
+        ranking: indices of the examples in the order of a curriculum (`paced`); None shuffles.
         decay: linear decay of the step size to zero.
         at: optional `{step: callback(step, tokens)}`; step k is called after k updates.
     """
@@ -48,7 +62,8 @@ def fit(model, data: Encoded, steps: int, batch_size: int, lr: float, rng, *, de
     model.train()
     if 0 in at:
         at[0](0, 0)
-    for k, rows in enumerate(order(rng, len(data), steps, batch_size), start=1):
+    batches = order(rng, len(data), steps, batch_size) if ranking is None else paced(rng, ranking, steps, batch_size)
+    for k, rows in enumerate(batches, start=1):
         batch = data.take(rows)
         example_loss(model, batch).mean().backward()
         optimizer.step()

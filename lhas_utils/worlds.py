@@ -236,8 +236,8 @@ def skill_world(spec: WorldSpec, seed: int, validation_size: int = 64) -> World:
     Args:
         spec: the knobs.
         seed: evaluation seeds are 0, 1, 2, ...; development seeds start at 1000.
-        validation_size: examples in each stage's validation set and in the proxy P_t, which is
-            uniform over capabilities (the paper's small standing evaluation suite, section 9).
+        validation_size: examples in each stage's validation set. The proxy P_t is uniform over
+            capabilities (the paper's small standing evaluation suite, section 9).
     """
     table, weights = _capabilities(spec), stage_weights(spec)
     names, levels = list(table), list(LENGTHS.values())
@@ -249,7 +249,7 @@ def skill_world(spec: WorldSpec, seed: int, validation_size: int = 64) -> World:
         pool = _pool(stream(seed, "pool", t), spec, t, table, weights)
         stages.append(Stage(name, pool, _dataset(rows, np.ones(len(rows))), dict(zip(names, weights[t]))))
     rng = stream(seed, "proxy")
-    rows = [_draw(rng, n := names[i % len(names)], *table[n], levels[i % 3], "validation") for i in range(validation_size)]
+    rows = [_draw(rng, n := names[i % len(names)], *table[n], levels[i % 3], "validation") for i in range(spec.proxy_size)]
     tests = {n: _test_set(stream(seed, "test", n), n, *table[n], spec.test_size, levels) for n in names}
     ood = {}
     for n, (tasks, letter) in table.items():

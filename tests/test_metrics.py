@@ -237,8 +237,8 @@ def test_summarise_without_probes_says_not_a_number():
     assert got["current"] == pytest.approx(0.65)
 
 
-def test_summarise_worst_task_of_a_loss_is_the_highest_loss():
-    assert metrics.summarise(tidy_rows(), PURE, metric="nll")["worst_task"] == pytest.approx(3 - 2 * 0.65)
+def test_summarise_turns_the_sign_of_a_loss_so_that_higher_is_better():
+    assert metrics.summarise(tidy_rows(), PURE, metric="nll")["worst_task"] == pytest.approx(2 * 0.65 - 3)
 
 
 def test_inputs_are_left_as_they_were():

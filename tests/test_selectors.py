@@ -353,12 +353,6 @@ def test_lhas_proxy_can_be_the_wrong_one(proxy, signal):
     assert set(picks) == set(top_k(getattr(ctx, signal), 8))
 
 
-def test_lhas_with_an_absent_proxy_is_lhas_without_the_term():
-    one, other = Stub(90, past=5), Stub(90, past=5)
-    assert pick("lhas", one, 20, proxy="absent").tolist() == pick("lhas", other, 20, proxy_weight=0.0).tolist()
-    assert set(one.terms["proxy"]) == {0.0}
-
-
 def test_lhas_eigenvector_penalty_avoids_the_direction_already_taken():
     ctx = Stub(20, past=6)
     ctx.history.sketch = np.tile([1.0, 0, 0, 0, 0, 0], (6, 1))
@@ -450,7 +444,7 @@ def test_an_unknown_selector_lists_the_known_ones():
     [
         ({"utility": "nuclear"}, "utility: expected one of utility_diversity, loss, gradient, none; got 'nuclear'"),
         ({"penalty": "entropy"}, "penalty: expected one of clusters, eigenvector; got 'entropy'"),
-        ({"proxy": "next"}, "proxy: expected one of proxy, current, absent; got 'next'"),
+        ({"proxy": "next"}, "proxy: expected one of proxy, current; got 'next'"),
     ],
 )
 def test_an_unknown_choice_lists_the_known_ones(params, message):
