@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from . import exercises, ledger, live, metrics, plots, quoted, selectors, signals, stats, worlds  # noqa: E402
+from . import exercises, ledger, live, metrics, plots, quoted, ranking, regime_plots, selectors, signals, stats, worlds  # noqa: E402
 from .claims import check_claim  # noqa: E402
 from .config import ModelSpec, RunSpec, TrainSpec, WorldSpec  # noqa: E402
 from .context import SelectionContext, coverage  # noqa: E402

@@ -30,6 +30,12 @@ LABELS = {
     "quality": "Quality",
     "utility_diversity": "Utility-div.",
     "lhas": "LHAS",
+    "less": "LESS-style",
+    "datamodel": "Datamodel-style",
+    "facility_location": "Facility location",
+    "el2n": "EL2N",
+    "easy": "Easiest first",
+    "effect now": "true effect now",
     "oracle": "Oracle",
     "shuffled": "Shuffled",
 }
@@ -161,21 +167,23 @@ def diagnostics(intervals: pd.DataFrame):
     return fig
 
 
-def controls(differences: pd.DataFrame):
-    """Draw differences from Random in the control worlds.
+def differences(intervals: pd.DataFrame, metrics: list[str], against: str = "Random"):
+    """Draw paired differences with intervals: one panel per metric, one row per label.
 
     Args:
-        differences: columns world, selector, metric, difference, low, high.
+        intervals: columns label, selector, metric, mean, low, high.
     """
-    fig, axes = plt.subplots(1, 2, figsize=(7.2, 2.4), sharey=True)
-    for ax, metric in zip(axes, ("future_auc", "final_average")):
-        part = differences[differences["metric"] == metric].reset_index(drop=True)
-        for y, row in part.iterrows():
-            ax.errorbar(row["difference"], y, xerr=[[row["difference"] - row["low"]], [row["high"] - row["difference"]]], fmt=MARKERS[row["selector"]], color=COLOURS[row["selector"]], capsize=2)
+    labels = list(dict.fromkeys(intervals["label"]))
+    fig, axes = plt.subplots(1, len(metrics), figsize=(3.6 * len(metrics), 0.26 * len(labels) + 0.9), sharey=True, squeeze=False)
+    for ax, metric in zip(axes[0], metrics):
+        part = intervals[intervals["metric"] == metric].set_index("label")
+        for label, row in part.iterrows():
+            name = row["selector"]
+            ax.errorbar(row["mean"], labels.index(label), xerr=[[row["mean"] - row["low"]], [row["high"] - row["mean"]]], fmt=MARKERS.get(name, "o"), color=COLOURS.get(name, "0.3"), capsize=2)
         ax.axvline(0, color="0.6", lw=0.8)
-        ax.set_yticks(range(len(part)), part["world"].str.strip() + ": " + part["selector"].map(LABELS))
-        ax.set_xlabel(f"{NAMES[metric]}, minus Random")
-    axes[0].invert_yaxis()
+        ax.set_yticks(range(len(labels)), labels)
+        ax.set_xlabel(f"{NAMES.get(metric, metric)},\nminus {against}")
+    axes[0, 0].invert_yaxis()
     return fig
 
 

@@ -72,31 +72,37 @@ def entropy_concentration(profile: str) -> dict:
     return over_seeds(_table1(profile), ["entropy", "concentration"], lambda a, b: -_pearson(a, b))
 
 
-def reversal_cells(profile: str) -> pd.DataFrame:
-    """Return the regime map: per setting the paired difference alignment minus Random of both utilities.
+def differences(runs: pd.DataFrame, against: pd.DataFrame, metrics=(NOW, LATER)) -> pd.DataFrame:
+    """Return `runs` with each metric minus that of `against` at the same seed; seeds without it are dropped.
 
-    Returns:
-        DataFrame alignment, precursors, noise, budget, metric, mean, low, high, n_seeds; empty where the
-        profile leaves the experiment out.
+    Args:
+        runs: one row per run, of any conditions.
+        against: one row per run, at most one a seed.
     """
-    runs, rows = experiments.runs("regimes", profile), []
-    where = ["alignment", "precursors", "noise", "budget"]
-    for setting, part in runs.groupby(where) if len(runs) else ():
-        wide = part.pivot(index="seed", columns="selector", values=[NOW, LATER])
-        for metric in (NOW, LATER):
-            d = (wide[metric]["alignment"] - wide[metric]["random"]).to_numpy()
-            rows.append((*setting, metric, *stats.interval(d), len(d)))
-    return pd.DataFrame(rows, columns=[*where, "metric", "mean", "low", "high", "n_seeds"])
+    base = against.set_index("seed")[list(metrics)]
+    kept = runs[runs["seed"].isin(base.index)].copy()
+    kept[list(metrics)] -= base.loc[kept["seed"]].to_numpy()
+    return kept
+
+
+SETTING = ["alignment", "precursors", "noise", "budget"]  # the knobs of the regime map
+
+
+def regime_map(profile: str) -> pd.DataFrame:
+    """Return alignment minus Random, one row per setting and seed; empty where a profile leaves the map out."""
+    runs = experiments.runs("regimes", profile)
+    parts = [differences(g[g["selector"] == "alignment"], g[g["selector"] == "random"]) for _, g in runs.groupby(SETTING)] if len(runs) else []
+    return pd.concat(parts) if parts else runs
 
 
 def reversal_is_the_rule(profile: str) -> list[dict]:
     """Return the share of the map's settings where alignment gains more now and less later, minus 1/2."""
-    runs = experiments.runs("regimes", profile)
-    if runs.empty:
+    cells = regime_map(profile)
+    if cells.empty:
         return []
-    wide = runs.pivot(index="seed", columns=["alignment", "precursors", "noise", "budget", "selector"], values=[NOW, LATER])
-    d = {m: (wide[m].xs("alignment", axis=1, level="selector") - wide[m].xs("random", axis=1, level="selector")).to_numpy() for m in (NOW, LATER)}
-    return [_bootstrap(np.stack([d[NOW], d[LATER]], 1), lambda v: ((v[0] > 0) & (v[1] < 0)).mean() - 0.5)]
+    wide = cells.pivot(index="seed", columns=SETTING, values=[NOW, LATER])
+    values = np.stack([wide[NOW], wide[LATER]], 1)
+    return [_bootstrap(values, lambda v: ((v[0] > 0) & (v[1] < 0)).mean() - 0.5)]
 
 
 def _bootstrap(values, statistic, draws: int = 1999, seed: int = 0) -> dict:
@@ -112,9 +118,9 @@ def weights_matter_little(profile: str) -> list[dict]:
     runs = experiments.runs("sensitivity", profile)
     if runs.empty:
         return []
-    whole = experiments.runs("table1", profile).query("selector == 'lhas'").set_index("seed")[LATER]
-    wide = runs[runs["params"] != ""].pivot(index="seed", columns="params", values=LATER)
-    return [_bootstrap(wide.sub(whole.loc[wide.index], axis=0), lambda d: 0.05 - abs(d).max())]
+    complete = experiments.runs("table1", profile).query("selector == 'lhas'")
+    d = differences(runs[runs["params"] != ""], complete, [LATER]).pivot(index="seed", columns="params", values=LATER)
+    return [_bootstrap(d, lambda mean: 0.05 - abs(mean).max())]
 
 
 def best_band_differs(profile: str) -> dict:

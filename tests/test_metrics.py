@@ -238,7 +238,10 @@ def test_summarise_without_probes_says_not_a_number():
 
 
 def test_summarise_turns_the_sign_of_a_loss_so_that_higher_is_better():
-    assert metrics.summarise(tidy_rows(), PURE, metric="nll")["worst_task"] == pytest.approx(2 * 0.65 - 3)
+    nll, accuracy = metrics.summarise(tidy_rows(), PURE, metric="nll"), metrics.summarise(tidy_rows(), PURE)
+    assert nll["worst_task"] == pytest.approx(2 * 0.65 - 3)
+    for name in ("forgetting", "bwt", "immediate_utility", "forward_transfer"):  # the NLL is 3 - 2 accuracy
+        assert nll[name] == pytest.approx(2 * accuracy[name])
 
 
 def test_inputs_are_left_as_they_were():

@@ -225,6 +225,29 @@ def test_reselection_asks_anew_within_a_stage_and_trains_as_many_steps(two_stage
     assert len({value for _, value in asked}) == 4  # by the model as it is at that point
 
 
+def test_the_history_after_reselection_holds_every_example_trained_on(two_stages):
+    chosen, lengths = [], []
+
+    def select(ctx, budget, *, rng):
+        lengths.append((ctx.stage, len(ctx.history)))
+        chosen.append(rng.choice(len(ctx), size=budget, replace=False))
+        return chosen[-1]
+
+    own_run(two_stages, select, replace(SPEC.train, reselect=2))
+    assert lengths[:3] == [(0, 0), (0, 0), (1, len({*chosen[0], *chosen[1]}))]
+
+
+def test_a_curriculum_trains_on_the_same_choice_in_another_order(execute, random_run):
+    rows, picks = execute(replace(SPEC, train=replace(SPEC.train, curriculum="easy_first")))
+    assert picks[picks["stage"] == 1]["index"].tolist() == random_run[1][random_run[1]["stage"] == 1]["index"].tolist()
+    assert not np.allclose(part(rows, "id", stage=1)["value"], part(random_run[0], "id", stage=1)["value"])
+
+
+def test_the_curriculum_ranking_is_by_difficulty():
+    assert protocol._curriculum(np.array([0.5, 0.25, 0.75]), "easy_first").tolist() == [1, 0, 2]
+    assert protocol._curriculum(np.array([0.5, 0.25, 0.75]), "hard_first").tolist() == [2, 0, 1]
+
+
 def test_a_selector_that_breaks_the_contract_stops_the_run_in_words(two_stages):
     def greedy(ctx, budget, *, rng):
         return np.zeros(budget, int)

@@ -18,7 +18,7 @@ from lhas_utils.worlds import skill_world
 
 ALL = sorted(SELECTORS)
 SEEDED = ("random", "utility_diversity", "lhas", "shuffled", "oracle")  # the seed decides even without ties
-UNSEEDED = ("loss", "gradient", "alignment", "diversity", "quality", "facility_location", "el2n")
+UNSEEDED = ("loss", "gradient", "alignment", "less", "datamodel", "diversity", "quality", "facility_location", "el2n")
 
 
 class Stub:
@@ -159,6 +159,40 @@ def test_a_ranking_takes_the_extreme_scores(name, signal, sign):
     ctx = Stub(50)
     score = sign * getattr(ctx, signal)
     assert set(pick(name, ctx, 10)) == set(sorted(range(50), key=lambda i: -score[i])[:10])
+
+
+def test_less_ignores_the_length_of_a_gradient():
+    ctx = Stub(40)
+    before = pick("less", ctx, 8)
+    scale = np.random.default_rng(1).uniform(0.1, 10, 40)
+    ctx.align_current, ctx.grad_norm = ctx.align_current * scale, ctx.grad_norm * scale
+    assert pick("less", ctx, 8).tolist() == before.tolist()
+    assert pick("alignment", ctx, 8).tolist() != before.tolist()
+
+
+def test_datamodel_is_ridge_regression_on_the_gradients():
+    rng = np.random.default_rng(0)
+    n, d = 30, 8
+    G, target = rng.normal(size=(n, d)), rng.normal(size=d)
+    ctx = Stub(n)
+    ctx.grad_norm = np.linalg.norm(G, axis=1)
+    ctx.sketch, ctx.align_current = G / ctx.grad_norm[:, None], G @ target
+    r = 0.1 * np.trace(G @ G.T) / n
+    primal = G @ np.linalg.solve(G.T @ G + r * np.eye(d), target)  # the form TRAK prints
+    assert set(pick("datamodel", ctx, 7)) == set(top_k(primal, 7))
+
+
+def test_datamodel_shares_the_credit_of_twins():
+    ctx = Stub(3)
+    ctx.grad_norm, ctx.align_current = np.ones(3), np.array([1.0, 1.0, 0.9])
+    ctx.sketch = np.array([[1.0, 0], [1.0, 0], [0, 1.0]])
+    assert pick("datamodel", ctx, 1).tolist() == [2]
+    assert pick("alignment", ctx, 1).tolist() == [0]
+
+
+def test_standardise_refuses_what_is_not_finite():
+    with pytest.raises(ValueError, match="standardise: expected finite numbers; got nan at 1"):
+        standardise([1.0, np.nan, 2.0])
 
 
 def test_difficulty_band_takes_the_nearest_to_its_centre():

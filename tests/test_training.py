@@ -10,7 +10,7 @@ from datasets import Dataset
 from lhas_utils import paths, training, worlds
 from lhas_utils.config import ModelSpec
 from lhas_utils.models import Encoded, copy_of, create, encode, symbol_tokenizer, trainable, weights
-from lhas_utils.training import example_loss, fit, order, score, token_nll
+from lhas_utils.training import example_loss, fit, order, paced, score, token_nll
 
 TINY = ModelSpec(hidden=16, layers=1, heads=2, steps=3, batch_size=4)
 
@@ -205,3 +205,29 @@ def test_a_base_model_does_not_depend_on_the_global_generators(cache):
     torch.manual_seed(2)
     np.random.seed(2)
     assert torch.equal(weights(training.base_model(TINY, 0)), one)
+
+
+@pytest.mark.parametrize("n, steps, b", [(30, 20, 4), (7, 5, 16), (1, 3, 2), (3, 1, 1)])
+def test_a_curriculum_opens_from_the_first_third_to_all_half_way(n, steps, b):
+    ranking = np.random.default_rng(0).permutation(n)
+    place = np.empty(n, int)
+    place[ranking] = np.arange(n)
+    batches = paced(np.random.default_rng(1), ranking, steps, b)
+    first = -(-n // 3)
+    assert batches.shape == (steps, min(b, first))
+    assert all(len(set(rows)) == len(rows) for rows in batches.tolist())
+    for k, rows in enumerate(batches):
+        assert place[rows].max() < max(first, min(n, int(n * (1 / 3 + 4 / 3 * k / steps))) or 1)
+    if steps == 20:
+        assert place[batches[:2]].max() < first + 2
+        assert place[batches[10:]].max() > 2 * n / 3  # the hard ones are reached
+
+
+def test_without_a_ranking_training_is_as_before_and_with_one_it_is_not(tiny, data):
+    ends = []
+    for ranking in (None, None, np.arange(len(data))):
+        model = copy_of(tiny)
+        fit(model, data, 3, 4, 1e-3, np.random.default_rng(0), ranking=ranking)
+        ends.append(weights(model))
+    assert torch.equal(ends[0], ends[1])
+    assert not torch.equal(ends[0], ends[2])
