@@ -60,7 +60,7 @@ def table1(profile: str) -> list[RunSpec]:
 
 def controls(profile: str) -> list[RunSpec]:
     """Three controls: planted oracle (60 % noise), shuffled scores, fully aligned stages."""
-    which = seeds(profile, 2, 8)
+    which = seeds(profile, 2, 12)
     return (
         _specs(profile, _plain(("random", "oracle")), which, world={"noise": 0.6})
         + _specs(profile, _plain(("random", "shuffled")), which)
@@ -71,7 +71,7 @@ def controls(profile: str) -> list[RunSpec]:
 def budgets(profile: str) -> list[RunSpec]:
     """Table 3 and Fig. 3(a): 10 % and 50 % beside the 25 % of `table1`."""
     names = TABLE1 if profile == "full" else ("random", "alignment", "lhas")
-    return [s for b in (0.1, 0.5) for s in _specs(profile, _plain(names), seeds(profile, 1, 3), budget=b)]
+    return [s for b in (0.1, 0.5) for s in _specs(profile, _plain(names), seeds(profile, 1, 9), budget=b)]
 
 
 ABLATIONS = {  # eq. 5 without a term, with another utility, another penalty or a wrong proxy
@@ -89,7 +89,7 @@ ABLATIONS = {  # eq. 5 without a term, with another utility, another penalty or 
 
 def ablations(profile: str) -> list[RunSpec]:
     """Component ablation of eq. 5; the complete LHAS and Random stand in `table1`."""
-    return _specs(profile, [("lhas", params) for params in ABLATIONS.values()], seeds(profile, 1, 8))
+    return _specs(profile, [("lhas", params) for params in ABLATIONS.values()], seeds(profile, 1, 12))
 
 
 WEIGHTS = {  # lambda, eta, rho at a third and at three times their chosen values
