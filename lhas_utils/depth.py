@@ -1,7 +1,7 @@
 """The difficulty study: one run fine-tunes a mid-trained base on n examples of one level and tests all levels.
 
 The controlled experiment of arXiv:2605.12906, section 3, on `depth_world`. A base model is mid-trained
-on the easy levels of three skills; the recipe (warm-up, cosine) is the paper's, the scale is not.
+on other skills and on the easy levels of the one under study; the recipe (warm-up, cosine) is the paper's, the scale is not.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from .worlds import TOKENS, stream
 CODE = ("worlds", "models", "training", "depth_world", "depth")  # what a result depends on
 BASES, LOSSES = ("weak", "strong"), ("sft", "dft")
 MATCHES, TRIMS = ("steps", "tokens", "epochs"), ("none", "easiest", "hardest")
-BATCH, EPOCHS = 16, 3
+BATCH, EPOCHS = 32, 3
 BASE_BATCH, BASE_LR, BASE_EXAMPLES, BASE_INIT = 64, 4e-3, 48_000, 0.1
 TRAIN_SCORED = 256  # training examples that are scored after training
 POSTERIOR_TESTS = 20  # test examples per level under the posterior
@@ -32,8 +32,9 @@ SIGMAS = (0.003, 0.01, 0.03)  # standard deviations of prior and posterior that 
 
 
 class Base(NamedTuple):
-    """A base model: how far it has seen the skills, and for how many steps it was mid-trained."""
+    """A base model: its skill, how far it has seen it, and for how many steps it was mid-trained."""
 
+    skill: str
     kind: str
     steps: int
 
@@ -65,13 +66,13 @@ class DepthSpec:
     seed: int = 0
     d: int = 5
     n: int = 128
-    steps: int = 120
+    steps: int = 200
     loss: str = "sft"
-    lr: float = 5e-4
+    lr: float = 1e-3
     match: str = "steps"
     trim: str = "none"
     draws: int = 0
-    base_steps: int = 2000
+    base_steps: int = 3000
     test_size: int = 60
 
     def __post_init__(self):
@@ -90,7 +91,7 @@ class DepthSpec:
     @property
     def model(self) -> Base:
         """The base model that this run starts from."""
-        return Base(self.base, self.base_steps)
+        return Base(self.skill, self.base, self.base_steps)
 
     def amount(self) -> tuple[int, int]:
         """Return (examples, optimiser steps) of this run."""
@@ -143,7 +144,7 @@ def base_model(base: Base, seed: int):
     def build():
         tokenizer = symbol_tokenizer()
         model = create(ModelSpec(init=BASE_INIT), tokenizer, seed)
-        corpus = encode(mid_training(base.kind, seed, min(BASE_EXAMPLES, BASE_BATCH * base.steps)), tokenizer)
+        corpus = encode(mid_training(base.skill, base.kind, seed, min(BASE_EXAMPLES, BASE_BATCH * base.steps)), tokenizer)
         _train(model, corpus, by_length(stream(seed, "depth-pretrain"), corpus, base.steps), example_loss, BASE_LR)
         return model
 
@@ -151,10 +152,10 @@ def base_model(base: Base, seed: int):
 
 
 @lru_cache(maxsize=4)
-def _start(base: Base, skill: str, seed: int, test_size: int):
+def _start(base: Base, seed: int, test_size: int):
     """Return the base model, the encoded test slices and the base's scores on them."""
     tokenizer, model = symbol_tokenizer(), base_model(base, seed)
-    tests = {d: encode(data, tokenizer) for d, data in slices(skill, seed, test_size).items()}
+    tests = {d: encode(data, tokenizer) for d, data in slices(base.skill, seed, test_size).items()}
     return model, tests, {d: score(model, data) for d, data in tests.items()}
 
 
@@ -195,7 +196,7 @@ def execute(spec: DepthSpec) -> tuple[pd.DataFrame, None]:
         `sigma`); on every row: `examples` (size of S), `updates`, `tokens_seen`, `tokens_distinct`,
         `distance2` = ||w - w_0||^2.
     """
-    base, tests, before = _start(spec.model, spec.skill, spec.seed, spec.test_size)
+    base, tests, before = _start(spec.model, spec.seed, spec.test_size)
     data = encode(training_sample(spec), symbol_tokenizer())
     shown = data.take(range(min(TRAIN_SCORED, len(data))))
     rows = [{"who": "base", "slice": str(d), **s} for d, s in before.items()]

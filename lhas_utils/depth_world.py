@@ -2,8 +2,8 @@
 
 The controlled world of the second study (arXiv:2605.12906, section 3). An example is
 `<bos> task x.. <sep> y.. <eos>`, scored on `y.. <eos>`; alphabet, operations and the split by
-prompt are those of `worlds`. Other skills are mid-trained at all lengths, so that a long sequence
-is nothing new to the model: only the skill at that length is.
+prompt are those of `worlds`. A base model knows one such skill at its easy levels, and other skills
+at all lengths, so that a long sequence is nothing new to it: only the skill at that length is.
 """
 
 from typing import NamedTuple
@@ -15,19 +15,20 @@ from .worlds import SYMBOLS, _side, _text, solve, stream
 
 
 class Skill(NamedTuple):
-    """Levels tested (D_test is uniform over them) and the hardest level each base has seen."""
+    """Levels tested (D_test is uniform over them), the hardest level each base has seen, the longest other string."""
 
     levels: tuple[int, ...]
     seen: dict[str, int]
+    longest: int
 
 
 SKILLS = {  # difficulty: string length for sort and cumsum, number of composed operations for program
-    "sort": Skill(tuple(range(2, 9)), {"weak": 3, "strong": 5}),
-    "cumsum": Skill(tuple(range(2, 9)), {"weak": 3, "strong": 5}),
-    "program": Skill(tuple(range(1, 7)), {"weak": 2, "strong": 4}),
+    "sort": Skill(tuple(range(2, 9)), {"weak": 3, "strong": 5}, 8),
+    "cumsum": Skill(tuple(range(2, 9)), {"weak": 3, "strong": 5}, 8),
+    "program": Skill(tuple(range(1, 7)), {"weak": 2, "strong": 4}, 16),
 }
 OTHERS = ("copy", "reverse", "increment", "rotate")  # mid-trained at all lengths, never fine-tuned
-OTHER_LENGTHS = tuple(range(1, 11))
+OTHERS_SHARE = 0.6  # of the mid-training corpus
 STEPS = ("rotate", "reverse", "swap", "increment", "double", "copy")  # a program composes different ones
 PROGRAM_LENGTH = 3
 CUMSUM_DIGITS = 5  # summands are below 5, sums are modulo 10: half the addition table to learn
@@ -117,13 +118,12 @@ def slices(skill: str, seed: int, size: int) -> dict[int, Dataset]:
     return {d: one(d) for d in SKILLS[skill].levels}
 
 
-def mid_training(kind: str, seed: int, size: int) -> Dataset:
-    """Return the mid-training corpus: a quarter other skills at all lengths, the rest the skills' easy levels."""
-    rng, rows, names = stream(seed, "depth-base"), [], tuple(SKILLS)
-    for i in range(size):
-        if i % 4 == 3:
-            rows.append(_example(rng, OTHERS[rng.integers(len(OTHERS))], int(rng.choice(OTHER_LENGTHS)), "pool"))
+def mid_training(skill: str, kind: str, seed: int, size: int) -> Dataset:
+    """Return the mid-training corpus of a base: other skills at all lengths, and the skill's easy levels."""
+    rng, rows, (_, seen, longest) = stream(seed, "depth-base", skill), [], SKILLS[skill]
+    for _ in range(size):
+        if rng.random() < OTHERS_SHARE:
+            rows.append(_example(rng, OTHERS[rng.integers(len(OTHERS))], int(rng.integers(1, longest + 1)), "pool"))
         else:
-            skill = names[i % 4]
-            rows.append(_example(rng, skill, int(rng.integers(1, SKILLS[skill].seen[kind] + 1)), "pool"))
+            rows.append(_example(rng, skill, int(rng.integers(1, seen[kind] + 1)), "pool"))
     return _dataset(rows)

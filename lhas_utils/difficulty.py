@@ -23,8 +23,8 @@ _THREE_SKILLS = {
 }
 PLANS = {  # seeds; skill -> (levels, sizes); sizes of trimmed mixtures; levels of DFT; posterior draws
     "smoke": (2, {"sort": ((3, 5, 8), (8, 16))}, (8, 16), (3, 8), 1),
-    "fast": (2, {"sort": ((3, 4, 5, 6, 8), (32, 256, 2048))}, (64, 1024), (4, 8), 1),
-    "full": (6, _THREE_SKILLS, (64, 256, 1024), (3, 4, 5, 6, 7, 8), 2),
+    "fast": (2, {"sort": ((3, 4, 6, 8), (32, 256, 2048))}, (64, 1024), (4, 8), 1),
+    "full": (5, _THREE_SKILLS, (64, 256, 1024), (3, 5, 8), 2),
 }
 
 

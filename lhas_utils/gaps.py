@@ -14,7 +14,7 @@ import pandas as pd
 from .depth import CLIP, SIGMAS
 from .depth_world import answer_tokens
 
-LR = 5e-4  # step size of the main grid, chosen on development seed 1000 (less forgetting than 1e-3)
+LR = 1e-3  # step size of the main grid
 RESAMPLES = 2000
 DELTA = 0.05
 _SPEC = ["skill", "base", "seed", "d", "n", "loss", "lr", "match", "trim"]

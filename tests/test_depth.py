@@ -38,7 +38,7 @@ def test_train_and_test_share_no_prompt(skill, seed):
     train = {
         p for d in (0, *depth_world.SKILLS[skill].levels) for p in depth_world.sample(skill, d, 20, seed)["prompt"]
     }
-    train |= set(depth_world.mid_training("strong", seed, 60)["prompt"])
+    train |= set(depth_world.mid_training(skill, "strong", seed, 60)["prompt"])
     test = {p for data in depth_world.slices(skill, seed, 10).values() for p in data["prompt"]}
     assert not train & test
 
@@ -52,12 +52,15 @@ def test_answers_by_hand():
 
 
 def test_other_skills_come_at_lengths_no_skill_was_seen_at():
-    rows = depth_world.mid_training("weak", 1000, 400)
-    others = [
-        r["level"] for r in rows if r["prompt"].split()[0] in depth_world.OTHERS and "a" in r["prompt"].split()[1]
-    ]
-    assert max(others) == max(depth_world.OTHER_LENGTHS)
-    assert max(r["level"] for r in rows if r["prompt"].startswith("sort")) == 3
+    for skill, shape in depth_world.SKILLS.items():
+        rows = depth_world.mid_training(skill, "weak", 1000, 600)
+        own = [r["level"] for r in rows if depth_world.verify(skill, r) and r["level"] <= shape.seen["weak"]]
+        others = [r["level"] for r in rows if r["prompt"].split()[0] in depth_world.OTHERS and r["level"] > shape.seen["weak"]]
+        longest = max(len(r["response"].split()) for data in depth_world.slices(skill, 1000, 2).values() for r in data)
+        assert set(own) >= set(range(1, shape.seen["weak"] + 1))
+        assert max(others) == shape.longest
+        assert 2 * shape.longest >= longest  # prompt and response of the others span the hardest response
+        assert all(r["level"] <= shape.seen["weak"] for r in rows if r["prompt"].split()[0] in ("sort", "cumsum"))
 
 
 def test_samples_nest_and_honour_the_seed():
@@ -93,7 +96,7 @@ def test_amounts_by_hand():
     assert DepthSpec(d=8, n=90, steps=120).amount() == (90, 120)
     assert DepthSpec(d=8, n=90, steps=120, match="tokens").amount() == (60, 80)  # 9 answer tokens against 6
     assert DepthSpec(d=2, n=90, steps=120, match="tokens").amount() == (180, 240)
-    assert DepthSpec(n=160, match="epochs").amount() == (160, 30)
+    assert DepthSpec(n=160, match="epochs").amount() == (160, 15)
     assert DepthSpec(n=8, match="epochs").amount() == (8, 3)
 
 
@@ -109,7 +112,7 @@ def test_token_match_holds_tokens():
 
 
 def test_batches_by_length_hold_similar_lengths_and_cover_the_data():
-    data = models.encode(depth_world.mid_training("weak", 1000, 256), models.symbol_tokenizer())
+    data = models.encode(depth_world.mid_training("sort", "weak", 1000, 256), models.symbol_tokenizer())
     batches = depth.by_length(np.random.default_rng(0), data, 4)
     assert sorted(np.concatenate(batches)) == list(range(256))
     used = (data.labels != models.IGNORE).cumsum(1).argmax(1).numpy()
@@ -158,7 +161,7 @@ def test_execute_is_tidy_and_repeatable():
 
 
 def test_base_is_shared_and_left_untouched():
-    model, *_ = depth._start(TINY.model, "sort", 1000, 4)
+    model, *_ = depth._start(TINY.model, 1000, 4)
     before = models.weights(model).clone()
     depth.execute(replace(TINY, loss="dft", draws=0))
     assert torch.equal(before, models.weights(model))
