@@ -28,7 +28,7 @@ def heatmaps(cells: pd.DataFrame, ridges: pd.DataFrame):
         table = cells[cells["base"] == base].pivot(index="n", columns="d", values="gain")
         image = ax.imshow(table, origin="lower", aspect="auto", cmap="PuOr", vmin=-top, vmax=top)
         for (i, j), v in np.ndenumerate(table.to_numpy()):
-            ax.text(j, i, f"{v:+.2f}", ha="center", va="center", fontsize=7, color="w" if abs(v) > 0.6 * top else "k")
+            ax.text(j, i, f"{v:+.2f}", ha="center", va="center", fontsize=8, color="w" if abs(v) > 0.6 * top else "k")
         r = ridges[ridges["base"] == base]
         mid, low, high = (np.interp(r[c], table.columns, range(table.shape[1])) for c in ("d_star", "low", "high"))
         bars = np.maximum([mid - low, high - mid], 0)
@@ -126,7 +126,7 @@ def bound(terms: pd.DataFrame, clip: float):
         ax.axhline(clip, color="k", ls="--", lw=1, label="C: vacuous above")
         ax.set(title=f"n = {n}", xlabel="level d trained on", yscale="symlog")
     axes[0, 0].set_ylabel("nats per token")
-    axes[0, -1].legend(frameon=False, fontsize=7)
+    axes[0, -1].legend(frameon=False, fontsize=8)
     return fig
 
 
@@ -141,4 +141,23 @@ def optimum(predictions: pd.DataFrame):
         ax.plot(predictions["n"], predictions[name], color=colour, marker=mark, ms=5, lw=1.1, label=name)
     ax.set(xscale="log", xlabel="training examples n", ylabel="optimal level d*")
     ax.legend(frameon=False)
+    return fig
+
+
+def measures(table: pd.DataFrame):
+    """Draw the base's NLL and failure rate against the knob: a colour per skill, a line style per base.
+
+    Args:
+        table: skill, base, level, nll, failure (means over seeds).
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(6.8, 2.8))
+    groups = list(table.groupby(["skill", "base"], sort=False))
+    skills = list(dict.fromkeys(table["skill"]))
+    for ax, (metric, label) in zip(axes, {"nll": "base NLL, nats per token", "failure": "base failure rate"}.items()):
+        for (skill, base), part in groups:
+            k = skills.index(skill)
+            style = {"color": SIZES[k + 1], "marker": MARKS[k], "ls": "-" if base == "weak" else "--"}
+            ax.plot(part["level"], part[metric], ms=4, lw=1.1, label=f"{skill}, {base}", **style)
+        ax.set(xlabel="level d", ylabel=label)
+    axes[1].legend(frameon=False)
     return fig
