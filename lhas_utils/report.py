@@ -48,11 +48,16 @@ def show_verify(profile: str):
     print("A prediction interval for the mean of fewer seeds: about 1 in 20 values falls outside by chance.")
 
 
-def claims_table() -> str:
-    """Return the ledger as a Markdown table: claim, where, effect with interval, verdict."""
+HEADLINES = ("C17", "R02", "P01", "C12", "A02", "T02", "Q01", "D04", "D13", "D15")  # the ledger's first screen
+
+
+def claims_table(ids=None) -> str:
+    """Return claims of the ledger (all by default) as a Markdown table: claim, where, effect with interval, verdict."""
     table = claims.published()
     lines = ["| id | claim | where | weakest effect [95 % interval] | seeds | verdict |", "|---|---|---|---|---|---|"]
     for claim, entry in claims.contract().items():
+        if ids is not None and claim not in ids:
+            continue
         if claim in table.index:
             row = table.loc[claim]
             effect = "" if pd.isna(row["effect"]) else f"{row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
@@ -61,6 +66,11 @@ def claims_table() -> str:
             effect, seeds, verdict = "", "", "not published yet"
         lines.append(f"| {claim} | {entry['statement']} | {entry['where']} | {effect} | {seeds} | {verdict} |")
     return "\n".join(lines)
+
+
+def headlines() -> str:
+    """Return the ten claims that the README opens with."""
+    return claims_table(HEADLINES)
 
 
 def summary_line() -> str:
@@ -80,7 +90,7 @@ def findings() -> str:
     return "\n".join(lines)
 
 
-GENERATED = {"summary": summary_line, "claims": claims_table, "table1": findings}
+GENERATED = {"summary": summary_line, "headlines": headlines, "claims": claims_table, "table1": findings}
 
 
 def readme(text: str) -> str:
