@@ -115,7 +115,7 @@ def lora(profile: str) -> list[RunSpec]:
 def orders(profile: str) -> list[RunSpec]:
     """Fig. 4(a): three other orders of the five stages; the paper's order stands in `table1`."""
     names = ("random", "alignment", "quality", "lhas") if profile == "full" else ("random", "alignment")
-    return [s for o in list(ORDERS)[1:] for s in _specs(profile, _plain(names), seeds(profile, 0, 6), world={"order": o})]
+    return [s for o in list(ORDERS)[1:] for s in _specs(profile, _plain(names), seeds(profile, 0, 8), world={"order": o})]
 
 
 ALIGNMENTS, PRECURSORS = (0.0, 0.5, 1.0), (0.0, 0.2, 0.4)
@@ -124,7 +124,7 @@ NOISES, BUDGETS = (0.0, 0.1, 0.3), (0.1, 0.25, 0.5)
 
 def regimes(profile: str) -> list[RunSpec]:
     """Regime map of the reversal: stage alignment x precursor share, and label noise x budget."""
-    which, pair = seeds(profile, 0, 3), _plain(("random", "alignment"))
+    which, pair = seeds(profile, 0, 5), _plain(("random", "alignment"))
     shift = [_specs(profile, pair, which, world={"alignment": a, "precursors": p}) for a, p in product(ALIGNMENTS, PRECURSORS)]
     strain = [_specs(profile, pair, which, world={"noise": v}, budget=b) for v, b in product(NOISES, BUDGETS)]
     return list(dict.fromkeys(s for part in (*shift, *strain) for s in part))
@@ -134,8 +134,8 @@ def persistence(profile: str) -> list[RunSpec]:
     """Does an early advantage last: 3 and 10 times the steps on the same selection, and re-selection."""
     pair = _plain(("random", "alignment", "lhas"))
     steps = _SMOKE["train"].steps if profile == "smoke" else TrainSpec().steps
-    longer = [_specs(profile, pair[:2] if k == 10 else pair, seeds(profile, 0, 6), train={"steps": k * steps}) for k in (3, 10)]
-    return [s for part in longer for s in part] + _specs(profile, pair, seeds(profile, 0, 6), train={"reselect": 4})
+    longer = [_specs(profile, pair[:2] if k == 10 else pair, seeds(profile, 0, 8), train={"steps": k * steps}) for k in (3, 10)]
+    return [s for part in longer for s in part] + _specs(profile, pair, seeds(profile, 0, 8), train={"reselect": 4})
 
 
 def curricula(profile: str) -> list[RunSpec]:

@@ -151,7 +151,13 @@ def results(specs: list, select: Callable | None = None, code: str = "", picks: 
     if any(table is None for table in tables):
         fill(specs, select, code)
         tables = read()
-    return pd.concat([t.assign(run=i, **describe(s)) for i, (s, t) in enumerate(zip(specs, tables))], ignore_index=True)
+    return pd.concat([_labelled(t, i, describe(s)) for i, (s, t) in enumerate(zip(specs, tables))], ignore_index=True)
+
+
+def _labelled(table: pd.DataFrame, run: int, spec: dict) -> pd.DataFrame:
+    if both := set(table) & set(spec):
+        raise ValueError(f"results: columns {sorted(both)} are fields of the spec already; name what a run measures otherwise")
+    return table.assign(run=run, **spec)
 
 
 def describe(spec) -> dict:

@@ -72,7 +72,7 @@ def execute(spec: EffectSpec) -> tuple[pd.DataFrame, None]:
 
     Columns: index, skill, kind, clean, duplicate, difficulty; `now`, `last`, `final`, the effects in nats;
     the same with `_odd` and `_even` from one half of the subsets each (their agreement is the
-    reliability); and per selector of `SCORED` the example's place in its order.
+    reliability); and `order_NAME`, the example's place in the order of each selector of `SCORED`.
     """
     world, tokenizer, train = skill_world(spec.world, spec.seed), symbol_tokenizer(), spec.train
     data, frozen = encodings(world, tokenizer), base_model(spec.model, spec.seed)
@@ -98,7 +98,7 @@ def execute(spec: EffectSpec) -> tuple[pd.DataFrame, None]:
     rows = some(spec.stage, spec.candidates)
     ctx, n = context(spec.stage, rows), len(rows)
     whole = {name: {"micro_batch": n} for name in ("utility_diversity", "lhas")}
-    table = {name: ranking(selectors.get(name, **whole.get(name, {})), ctx, stream(spec.seed, "select", spec.stage)) for name in SCORED}
+    table = {f"order_{name}": ranking(selectors.get(name, **whole.get(name, {})), ctx, stream(spec.seed, "select", spec.stage)) for name in SCORED}
 
     rng, start = stream(spec.seed, "effect subsets"), weights(model)
     masks = np.stack([rng.permutation(np.arange(n) < n // 2) for _ in range(spec.subsets)])
@@ -141,7 +141,7 @@ def correlations(rows: pd.DataFrame) -> pd.DataFrame:
         for target in TARGETS:
             r = max(_rho(g[f"{target}_odd"], g[f"{target}_even"]), 0.0)
             out.append((seed, "reliability", target, 2 * r / (1 + r)))
-            out += [(seed, name, target, _rho(g[name], g[target])) for name in SCORED]
+            out += [(seed, name, target, _rho(g[f"order_{name}"], g[target])) for name in SCORED]
             if target != "now":
                 out.append((seed, "effect now", target, _rho(g["now"], g[target])))
     return pd.DataFrame(out, columns=["seed", "selector", "target", "rho"])

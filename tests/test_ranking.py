@@ -59,10 +59,10 @@ def test_scores_against_true_effects(monkeypatch):
     from lhas_utils.true_effect import SCORED, TARGETS
 
     def one(seed):
-        g = pd.DataFrame({name: rng.permutation(30) for name in SCORED}).assign(seed=seed)
+        g = pd.DataFrame({f"order_{name}": rng.permutation(30) for name in SCORED}).assign(seed=seed)
         for target in TARGETS:
             g[target] = g[f"{target}_odd"] = g[f"{target}_even"] = rng.normal(size=30)
-        g["alignment"], g["lhas"] = g["now"].rank(), g["final"].rank()
+        g["order_alignment"], g["order_lhas"] = g["now"].rank(), g["final"].rank()
         return g
 
     monkeypatch.setattr(experiments, "experiment", lambda name, profile: pd.concat([one(s) for s in range(4)]))

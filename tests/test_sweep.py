@@ -65,6 +65,13 @@ def test_results_carry_the_spec_of_each_run(runner):
     assert sweep.results(specs, picks=True)["index"].tolist() == [3, 9, 0, 9]
 
 
+def test_a_result_named_like_a_field_of_the_spec_is_refused(runner):
+    """A run's column `alignment` was once replaced by the world's alignment, without a word."""
+    table = pd.DataFrame({"value": [1.0], "alignment": [3.0]})
+    with pytest.raises(ValueError, match=r"columns \['alignment'\] are fields of the spec already"):
+        sweep._labelled(table, 0, sweep.describe(GRID[0]))
+
+
 def test_only_missing_runs_are_computed(runner):
     sweep.results(GRID[:2])
     assert sweep.missing(GRID) == GRID[2:]

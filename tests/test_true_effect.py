@@ -38,10 +38,10 @@ def test_a_ranking_puts_the_first_pick_on_top():
 
 def test_correlations_are_one_for_a_perfect_order_and_zero_for_no_order():
     rng = np.random.default_rng(0)
-    rows = pd.DataFrame({name: rng.permutation(20) for name in true_effect.SCORED}).assign(seed=0)
+    rows = pd.DataFrame({f"order_{name}": rng.permutation(20) for name in true_effect.SCORED}).assign(seed=0)
     for target in true_effect.TARGETS:
         rows[target] = rows[f"{target}_odd"] = rows[f"{target}_even"] = rng.normal(size=20)
-    rows["lhas"], rows["loss"], rows["quality"] = rows["final"].rank(), -rows["final"].rank(), 1.0
+    rows["order_lhas"], rows["order_loss"], rows["order_quality"] = rows["final"].rank(), -rows["final"].rank(), 1.0
     rho = true_effect.correlations(rows).set_index(["selector", "target"])["rho"]
     assert rho["lhas", "final"] == 1 and rho["loss", "final"] == -1 and rho["quality", "final"] == 0
     assert rho["reliability", "now"] == 1
@@ -56,11 +56,11 @@ def test_a_tiny_run_ranks_every_candidate_by_every_selector(tmp_path, monkeypatc
     rows, picks = true_effect.execute(spec)
     assert picks is None and len(rows) == 6 and rows["index"].is_unique
     for name in true_effect.SCORED:
-        assert sorted(rows[name]) == list(range(6)), name
+        assert sorted(rows[f"order_{name}"]) == list(range(6)), name
     pool = worlds.skill_world(spec.world, 0).stages[spec.stage].pool.to_pandas()
     assert rows["difficulty"].tolist() == pool.loc[rows["index"], "difficulty"].tolist()
     quality = pool.loc[rows["index"], "quality"].to_numpy()
-    assert rows["quality"].tolist() == pd.Series(quality).rank(method="first").sub(1).astype(int).tolist()
+    assert rows["order_quality"].tolist() == pd.Series(quality).rank(method="first").sub(1).astype(int).tolist()
     assert rows[["now", "last", "final"]].to_numpy().std() > 0
     again, _ = true_effect.execute(spec)
     pd.testing.assert_frame_equal(rows, again)
