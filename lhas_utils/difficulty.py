@@ -1,4 +1,4 @@
-"""The second study: its runs by profile, and the checks of claims D01 .. D20 (arXiv:2605.12906).
+"""The second study: its runs by profile, and the checks of claims D01 .. D20, D24, D25 (arXiv:2605.12906).
 
 A check takes a profile and returns effects signed so that positive is what the claim says, each with
 a 95 % bootstrap interval over seeds. Levels count from easy to hard; gains are exact match, gaps nats.
@@ -8,12 +8,14 @@ from functools import cache
 from itertools import product
 
 import numpy as np
+import pandas as pd
 
 from . import gaps, stats, sweep
 from .config import PROFILES, choose
 from .depth import CLIP, DepthSpec
 from .depth_world import SKILLS
 from .gaps import LR, bootstrap, grid, peak
+from .ops import OpSpec
 
 DFT_LR = LR / 5  # the paper trains DFT at a fifth of SFT's step size
 _THREE_SKILLS = {
@@ -271,3 +273,56 @@ def measures_agree(profile: str) -> list[dict]:
         tau = [stats.kendall(g["level"], g[measure]) for _, g in part.groupby("seed")]
         out.append(_seeds(np.nan_to_num(tau), name=f"{skill}, {measure}"))
     return out
+
+
+OP_PLANS = {  # seeds, levels trained on, sizes
+    "smoke": (2, (3, 8), (4, 8)),
+    "fast": (0, (), ()),
+    "full": (3, (3, 4, 6, 8), (8, 32, 512)),
+}
+
+
+def opworld(profile: str) -> list[OpSpec]:
+    """Return the runs of the second witness, OpWorld; none in `fast`."""
+    seeds, levels, sizes = OP_PLANS[choose("profile", profile, PROFILES)]
+    small = {"steps": 2, "base_steps": 4, "test_size": 4} if profile == "smoke" else {}
+    return [OpSpec(b, s, op, n, **small) for s, b, op, n in product(range(seeds), ("weak", "strong"), levels, sizes)]
+
+
+@cache
+def op_runs(profile: str) -> pd.DataFrame:
+    """Return one row per OpWorld run: base, seed, op, n, exact match `before` and `after` (means over levels), `gain`."""
+    specs = opworld(profile)
+    if not specs:
+        return pd.DataFrame()
+    rows = sweep.results(specs)
+    part = rows[rows["slice"] != "train"].replace({"who": {"base": "before", "tuned": "after"}})
+    out = part.pivot_table(index=["base", "seed", "op", "n"], columns="who", values="exact").rename_axis(columns=None)
+    return out.assign(gain=out["after"] - out["before"]).reset_index()
+
+
+def _op_gains(profile: str) -> list[tuple]:
+    """Return (base, gains (S, N, D), sizes, levels) of each base."""
+    out, runs = [], op_runs(profile)
+    for base, part in runs.groupby("base") if len(runs) else ():
+        axes = [sorted(part[c].unique()) for c in ("seed", "n", "op")]
+        values = part.sort_values(["seed", "n", "op"])["gain"].to_numpy().reshape([len(a) for a in axes])
+        out.append((base, values, *axes[1:]))
+    return out
+
+
+def op_interior_optimum(profile: str) -> list[dict]:
+    """D24: gain at the best level (chosen on the other seeds) minus at each end, per base and n (OpWorld)."""
+    out = []
+    for base, values, sizes, _ in _op_gains(profile):
+        for i, n in enumerate(sizes):
+            both = gaps.held_out_optimum(values[:, i])
+            ends = enumerate(("easiest", "hardest"))
+            out += [_seeds(both[:, k], name=f"{base} base, n={n}, best - {end}") for k, end in ends]
+    return out
+
+
+def op_optimum_moves_with_n(profile: str) -> list[dict]:
+    """D25: d*(largest n) - d*(smallest n) per base, in operations (OpWorld)."""
+    gains = _op_gains(profile)
+    return [bootstrap(v, _shift(levels)) | {"name": f"{base} base"} for base, v, _, levels in gains]

@@ -1,12 +1,13 @@
 """The stage protocol: select, train, evaluate, probe, diagnose; once per stage, tidy rows out."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 
 from . import metrics, selectors, signals
-from .config import RunSpec, TrainSpec
+from .config import RunSpec, TrainSpec, WorldSpec
 from .context import History, SelectionContext
 from .models import Encoded, copy_of, encode, restore, symbol_tokenizer, weights, with_lora
 from .selectors import checked
@@ -42,7 +43,7 @@ def encodings(world: World, tokenizer, max_length: int = 512) -> Encodings:
     )
 
 
-def run(world: World, model, frozen, tokenizer, select, budget: float, train: TrainSpec, seed: int, max_length: int = 512, progress=None):
+def run(world: World, data: Encodings, model, frozen, select, budget: float, train: TrainSpec, seed: int):
     """Run the T stages of one selector on one seed; return (rows, picks).
 
     For t = 1..T: the selector picks S_t from D_t with M_{t-1}; training on S_t gives M_t; R[t, j]
@@ -50,17 +51,16 @@ def run(world: World, model, frozen, tokenizer, select, budget: float, train: Tr
     to stage t + 1 (the probe) and is thrown away.
 
     Args:
+        data: `encodings` of the world.
         model: M_0, changed in place; `frozen`: a copy of M_0 that is never trained.
         select: a selector; `budget`: fraction of each pool.
         seed: names the random streams; none of them depends on the selector.
-        progress: called with a short text after each stage.
 
     Returns:
         rows: tidy DataFrame (`COLUMNS`). split `id` and `ood`: R[t, j], t = 0 is M_0. split
             `probe`: score on V_{t+1} after `step` updates. split `diagnostic`: stage quantities.
         picks: DataFrame stage, index, task, kind and, where the selector explains itself, terms.
     """
-    data = encodings(world, tokenizer, max_length)
     history, rows, picks, updates = History(), [], [], []
 
     def keep(split, stage, capability, step, values):
@@ -93,8 +93,6 @@ def run(world: World, model, frozen, tokenizer, select, budget: float, train: Tr
         keep("diagnostic", t + 1, stage.name, 0, {"tokens": tokens, "drift": metrics.drift(updates)})
         if t + 1 < len(world.stages):
             _probe(model, world, data, t + 1, train, seed, keep)
-        if progress:
-            progress(f"stage {t + 1}/{len(world.stages)} {stage.name}")
     return pd.DataFrame(rows, columns=COLUMNS), pd.concat(picks, ignore_index=True)
 
 
@@ -143,6 +141,13 @@ def _probe(model, world: World, data: Encodings, t: int, train: TrainSpec, seed:
     restore(model, saved)
 
 
+@lru_cache(maxsize=2)
+def _prepared(spec: WorldSpec, seed: int) -> tuple[World, Encodings]:
+    """Return a world and its tensors, which the selectors of one seed share."""
+    world = skill_world(spec, seed)
+    return world, encodings(world, symbol_tokenizer())
+
+
 def execute(spec: RunSpec, select=None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compute one run of SkillWorld from its spec; `select` stands in for a registered selector."""
     select = select or selectors.get(spec.selector, **dict(spec.params))
@@ -150,5 +155,4 @@ def execute(spec: RunSpec, select=None) -> tuple[pd.DataFrame, pd.DataFrame]:
     frozen = copy_of(model)
     if spec.train.rank is not None:
         model = with_lora(model, spec.train.rank, spec.seed)
-    world = skill_world(spec.world, spec.seed)
-    return run(world, model, frozen, symbol_tokenizer(), select, spec.budget, spec.train, spec.seed)
+    return run(*_prepared(spec.world, spec.seed), model, frozen, select, spec.budget, spec.train, spec.seed)

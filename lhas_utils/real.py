@@ -148,7 +148,8 @@ def execute(spec: RealSpec, select=None) -> tuple[pd.DataFrame, pd.DataFrame]:
         model = with_lora(model, spec.train.rank, spec.seed)
     ending = "" if tokenizer.sep_token else "\n"
     world = corpora.world(registered(spec.corpus), spec.seed, spec.pool_size, spec.test_size, ending=ending)
-    return protocol.run(world, model, frozen, tokenizer, select, spec.budget, spec.train, spec.seed, limit)
+    data = protocol.encodings(world, tokenizer, limit)
+    return protocol.run(world, data, model, frozen, select, spec.budget, spec.train, spec.seed)
 
 
 def prepare(specs: list[RealSpec]):

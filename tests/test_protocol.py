@@ -187,7 +187,7 @@ def own_run(world, select, train=SPEC.train, budget=0.25):
     model = create(ModelSpec(hidden=16, layers=1, heads=2), tokenizer, 0)
     frozen = copy_of(model)
     before = weights(frozen)
-    out = protocol.run(world, model, frozen, tokenizer, select, budget, train, 0)
+    out = protocol.run(world, protocol.encodings(world, tokenizer), model, frozen, select, budget, train, 0)
     assert torch.equal(weights(frozen), before)  # M_0 is never trained
     assert not torch.equal(weights(model), before)
     return out
@@ -268,12 +268,3 @@ def test_an_unknown_selector_or_parameter_stops_before_any_training(monkeypatch)
         protocol.execute(replace(SPEC, selector="lhaas"))
     with pytest.raises(ValueError, match="parameter of selector 'lhas': expected one of .*; got 'lambda'"):
         protocol.execute(replace(SPEC, selector="lhas", params=(("lambda", 1.0),)))
-
-
-def test_progress_is_told_stage_by_stage(two_stages):
-    from lhas_utils.models import create
-
-    tokenizer, told = symbol_tokenizer(), []
-    model = create(ModelSpec(hidden=16, layers=1, heads=2), tokenizer, 0)
-    protocol.run(two_stages, model, copy_of(model), tokenizer, lambda ctx, budget, *, rng: np.arange(budget), 0.2, SPEC.train, 0, progress=told.append)
-    assert told == ["stage 1/2 general", "stage 2/2 math"]
