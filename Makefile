@@ -365,6 +365,7 @@ build/%/.runs: $(NAMES:%=notebooks/%.ipynb) $(SOURCES) | $(ENV)
 	@mkdir -p build/$* "$(SCRATCH)"
 	echo "Runs for $(words $(NAMES)) notebooks, profile $* (finished ones come from the cache) ..."
 	$(LHAS) run --profile $*
+	[ $* != full ] || $(LHAS) publish --profile full
 	touch $@
 
 $(OUT)/.summary: $(BUILT)

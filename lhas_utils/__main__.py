@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import claims, experiments, report, sweep
+from . import claims, experiments, paths, report, sweep
 from .config import PROFILES
 
 
@@ -33,6 +33,12 @@ def show(profile: str):
         print(f"{claim:5} {verdict:18} {entry['statement']}")
 
 
+def publish(profile: str):
+    """Write the raw rows of every experiment and judge every claim."""
+    table = report.publish(profile)
+    print(f"published: {len(table)} verdicts and the rows behind them, in {paths.data(profile)}")
+
+
 def one(claim: str, profile: str):
     """Compute exactly what one claim needs and print its effect and verdict."""
     from .setup import Setup
@@ -54,7 +60,7 @@ def main(argv=None):
         "real": (real, ("data", "model")),
         "claims": (show, ()),
         "claim": (one, ("claim",)),
-        "publish": (lambda profile: print(claims.publish(profile).drop(columns="note").to_string(index=False)), ()),
+        "publish": (publish, ()),
         "verify": (report.show_verify, ()),
         "readme": (lambda profile: report.write_readme(), ()),
         "html": (html, ()),

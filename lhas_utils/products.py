@@ -46,7 +46,7 @@ def save_table(intervals: pd.DataFrame, name: str, setup):
 
 
 def save_rows(rows: pd.DataFrame, name: str, setup):
-    """Write the tidy rows behind a table as `data/name.csv.gz`; constant columns are left out."""
+    """Write tidy rows as `data/name.csv.gz`; constant columns other than selector and seed are left out."""
     constant = [c for c in rows if c not in ("selector", "seed") and rows[c].nunique(dropna=False) == 1]
     _write(rows.drop(columns=[*constant, "run"]), f"{name}.csv.gz", setup)
 

@@ -5,9 +5,29 @@ import re
 
 import pandas as pd
 
-from . import claims, paths
+from . import claims, experiments, paths, products, sweep
+from .config import digest, source_digest
+from .setup import Setup
 
 _MARK = "<!-- generated: {0} -->\n{1}\n<!-- end: {0} -->"
+
+
+def publish(profile: str) -> pd.DataFrame:
+    """Write every experiment's tidy rows, what made them, and all verdicts; return the verdicts.
+
+    `data/runs_NAME.csv.gz` holds the rows. `data/runs.csv` holds per experiment its number of runs and
+    seeds, the digest of its specs, and that of the code and libraries that ran them.
+    """
+    setup, made = Setup("publish", profile), []
+    for name in dict.fromkeys(e for names in experiments.NOTEBOOKS.values() for e in names):
+        specs = experiments.EXPERIMENTS[name](profile)
+        if not specs:
+            continue
+        products.save_rows(experiments.experiment(name, profile), f"runs_{name}", setup)
+        code = source_digest(*sweep.RUNNERS[type(specs[0]).__name__][1])
+        made.append((name, len(specs), len({s.seed for s in specs}), digest(*specs), code))
+    products.save_table(pd.DataFrame(made, columns=["experiment", "runs", "seeds", "specs", "code"]), "runs", setup)
+    return claims.publish(profile)
 
 
 def verify(profile: str) -> pd.DataFrame:

@@ -98,6 +98,15 @@ def test_fast_injects_no_cell_and_another_profile_does(toy):
     assert calls(toy, "run 03 --profile fast"), "one notebook asks for its own runs only"
 
 
+def test_full_publishes_its_runs_before_the_notebooks_and_no_other_profile_does(toy):
+    make(toy, "all", PROFILE="full")
+    order = [c for c in (toy / "calls.log").read_text().splitlines() if "lhas_utils" in c or "papermill" in c]
+    assert [c.split()[2] for c in order[:2]] == ["run", "publish"] and "papermill" in order[2]
+    (toy / "calls.log").unlink()
+    make(toy, "all")
+    assert calls(toy, "papermill") and not calls(toy, "publish")
+
+
 @pytest.mark.parametrize("fault, words", [("BROKEN", "ZeroDivisionError"), ("MISSPELT", "Passed unknown parameter")])
 def test_a_failing_notebook_is_reported_and_tried_again(toy, fault, words):
     notebook = toy / "notebooks/03_middle.ipynb"
