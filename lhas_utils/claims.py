@@ -135,13 +135,23 @@ def combine(verdicts: list[str]) -> str:
     return "CONTRADICTED" if "CONTRADICTED" in verdicts else "INCONCLUSIVE"
 
 
+def _power(e: Effect) -> str:
+    """Say what an undecided effect's seeds could see, and how many would narrow its interval to the smallest effect."""
+    half = (e.high - e.low) / 2
+    text = f"power: {e.name} is known to +-{half:.2g} with {e.n_seeds} seeds"
+    if 0 < e.smallest < half:
+        text += f", about {np.ceil(e.n_seeds * (half / e.smallest) ** 2):.0f} would bring that to {e.smallest:g}"
+    return text
+
+
 def verdicts(profile: str, ids=None) -> pd.DataFrame:
     """Judge claims on a profile's runs; Holm runs over the contrasts of one claim.
 
     Returns:
         DataFrame with `COLUMNS`; effect, low and high are those of the claim's weakest effect (the
         one with the lowest lower bound), in units that make positive what the claim says. A note
-        says where the seeds are too few for the test to reach significance at all.
+        says how near an inconclusive effect is known, and where the seeds are too few for the test
+        to reach significance at all.
     """
     rows = []
     for c in ids or contract():
@@ -153,6 +163,7 @@ def verdicts(profile: str, ids=None) -> pd.DataFrame:
         reachable = min((len(tested) * 2.0 ** (1 - e.n_seeds) for e in tested), default=0)
         if reachable >= 0.05:
             notes.insert(0, f"underpowered: {weakest.n_seeds} seeds reach p = {min(reachable, 1):.2g} at best")
+        notes[:0] = [_power(e) for e, v in zip(found, each) if v == "INCONCLUSIVE" and e.n_seeds]
         if len(found) > 1:
             notes.insert(0, "; ".join(f"{e.name} {v}" for e, v in zip(found, each)))
         rows.append((c, combine(each), weakest.effect, weakest.low, weakest.high, weakest.n_seeds, profile, ". ".join(filter(None, notes))))

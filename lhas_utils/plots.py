@@ -114,12 +114,16 @@ def rank_reversal(intervals: pd.DataFrame, probe: pd.DataFrame, null: np.ndarray
     return fig
 
 
-def concentration(intervals: pd.DataFrame, y: str = "forgetting"):
-    """Draw Fig. 4(b): update concentration against forgetting, raw and norm-normalised."""
-    fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.3), sharey=True)
-    for ax, x in zip(axes, ("concentration", "concentration_normalised")):
-        scatter(ax, intervals, x, y)
+def concentration(intervals: pd.DataFrame):
+    """Draw Fig. 4(b), update concentration against forgetting, raw and norm-normalised, and Fig. 3(b), entropy against concentration."""
+    fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.9))
+    scatter(axes[0], intervals, "concentration", "forgetting")
+    scatter(axes[1], intervals, "concentration_normalised", "forgetting")
+    scatter(axes[2], intervals, "entropy", "concentration")
     axes[1].set(xlabel="C(S), gradients normalised", ylabel="")
+    axes[1].sharey(axes[0])
+    for ax, letter in zip(axes, "abc"):
+        ax.set_title(f"({letter})", loc="left")
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     return fig
