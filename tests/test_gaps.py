@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lhas_utils import claims, depth, depth_world, difficulty, gaps
+from lhas_utils import claims, depth, depth_world, difficulty, difficulty_claims, gaps
 
 
 def fake_rows(seeds=(0, 1), levels=(3, 5), sizes=(8, 64)):
@@ -189,11 +189,11 @@ def test_every_check_runs_on_made_up_runs(monkeypatch):
                 )
             )
     rows = pd.concat(tables, ignore_index=True)
-    monkeypatch.setattr(difficulty, "_rows", lambda profile: rows)
-    monkeypatch.setattr(difficulty, "_runs", lambda profile: gaps.per_run(rows))
-    mine = [c for c, entry in claims.contract().items() if entry.get("check", "").startswith("difficulty.")]
-    names = {claims.get(c)["check"].split(".")[1] for c in mine} or {"grows_with_n", "saturates", "interior_optimum"}
+    monkeypatch.setattr(difficulty, "rows", lambda profile: rows)
+    monkeypatch.setattr(difficulty, "runs", lambda profile: gaps.per_run(rows))
+    mine = [c for c, entry in claims.contract().items() if entry.get("check", "").startswith("difficulty_claims.")]
+    names = {claims.get(c)["check"].split(".")[1] for c in mine}
     for name in names:
-        found = getattr(difficulty, name)("smoke")
+        found = getattr(difficulty_claims, name)("smoke")
         for effect in found if isinstance(found, list) else [found]:
             assert effect["low"] <= effect["effect"] <= effect["high"] and effect["n_seeds"] == 3, name

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lhas_utils import difficulty, models, op_world, ops, training
+from lhas_utils import difficulty, difficulty_claims, models, op_world, ops, training
 from lhas_utils.config import ModelSpec
 from lhas_utils.ops import OpSpec
 
@@ -202,11 +202,11 @@ def test_checks_find_a_planted_optimum_and_its_shift(monkeypatch):
     _, (easiest, first, last, hardest), (small, *_, large) = difficulty.OP_PLANS["full"]
     planted = made_up(lambda seed, op, n: -((op - (first if n == small else last)) ** 2))
     monkeypatch.setattr(difficulty, "op_runs", lambda profile: planted)
-    found = {e["name"]: e for e in difficulty.op_interior_optimum("full")}
+    found = {e["name"]: e for e in difficulty_claims.op_interior_optimum("full")}
     assert len(found) == 6 and all(e["n_seeds"] == 3 for e in found.values())
     assert found[f"weak base, n={small}, best - hardest"]["effect"] == pytest.approx((first - hardest) ** 2)
     assert found[f"weak base, n={large}, best - easiest"]["effect"] == pytest.approx((last - easiest) ** 2)
-    (move,) = difficulty.op_optimum_moves_with_n("full")
+    (move,) = difficulty_claims.op_optimum_moves_with_n("full")
     assert move["effect"] == pytest.approx(last - first) and set(move) == {"name", "effect", "low", "high", "n_seeds"}
 
 
@@ -221,7 +221,7 @@ def test_gains_are_means_over_levels_without_the_training_set(monkeypatch):
 
 def test_checks_are_empty_without_runs():
     assert difficulty.opworld("fast") == []
-    assert difficulty.op_interior_optimum("fast") == [] == difficulty.op_optimum_moves_with_n("fast")
+    assert difficulty_claims.op_interior_optimum("fast") == [] == difficulty_claims.op_optimum_moves_with_n("fast")
 
 
 def test_plan_of_the_published_run():
