@@ -82,3 +82,15 @@ def evidence(runs: pd.DataFrame, name: str, metrics: list[str], by: list[str], s
         near = (both["mean_own"] - both["mean"]).abs() <= spread
         sentence += f"; this run's slice of {int(own['n_seeds'].max())} seed(s) agrees in {near.mean():.0%} of {len(both)} means"
     return published, sentence
+
+
+def minus_random(intervals: pd.DataFrame, by: str, metric: str, selector: str = "alignment") -> str:
+    """Return a selector's mean minus Random's per condition, in words for a caption.
+
+    >>> rows = [("lhas", "10 %", "m", 0.5), ("random", "10 %", "m", 0.25)]
+    >>> minus_random(pd.DataFrame(rows, columns=["selector", "b", "metric", "mean"]), "b", "m", "lhas")
+    '10 % +0.25'
+    """
+    part = intervals[intervals["metric"] == metric]
+    mean = part.pivot(index=by, columns="selector", values="mean").loc[list(dict.fromkeys(part[by]))]
+    return ", ".join(f"{name} {d:+.2f}" for name, d in (mean[selector] - mean["random"]).dropna().items())
