@@ -9,7 +9,6 @@ from . import gaps, sweep
 from .config import PROFILES, choose
 from .depth import DepthSpec
 from .gaps import LR
-from .ops import OpSpec
 
 DFT_LR = LR / 5  # the paper trains DFT at a fifth of SFT's step size
 _THREE_SKILLS = {
@@ -45,20 +44,6 @@ def difficulty(profile: str) -> list[DepthSpec]:
     return out
 
 
-OP_PLANS = {  # seeds, levels trained on, sizes
-    "smoke": (2, (3, 8), (4, 8)),
-    "fast": (0, (), ()),
-    "full": (3, (3, 4, 6, 8), (8, 32, 512)),
-}
-
-
-def opworld(profile: str) -> list[OpSpec]:
-    """Return the runs of the second witness, OpWorld; none in `fast`."""
-    seeds, levels, sizes = OP_PLANS[choose("profile", profile, PROFILES)]
-    small = {"steps": 2, "base_steps": 4, "test_size": 4} if profile == "smoke" else {}
-    return [OpSpec(b, s, op, n, **small) for s, b, op, n in product(range(seeds), ("weak", "strong"), levels, sizes)]
-
-
 @cache
 def rows(profile: str) -> pd.DataFrame:
     """Return the tidy rows of the DepthWorld runs (`depth.execute`), kept for the life of the process."""
@@ -69,15 +54,3 @@ def rows(profile: str) -> pd.DataFrame:
 def runs(profile: str) -> pd.DataFrame:
     """Return one row per DepthWorld run (`gaps.per_run`)."""
     return gaps.per_run(rows(profile))
-
-
-@cache
-def op_runs(profile: str) -> pd.DataFrame:
-    """Return one row per OpWorld run: base, seed, op, n, exact match `before` and `after` (means over levels), `gain`."""
-    specs = opworld(profile)
-    if not specs:
-        return pd.DataFrame()
-    tidy = sweep.results(specs)
-    part = tidy[tidy["slice"] != "train"].replace({"who": {"base": "before", "tuned": "after"}})
-    out = part.pivot_table(index=["base", "seed", "op", "n"], columns="who", values="exact").rename_axis(columns=None)
-    return out.assign(gain=out["after"] - out["before"]).reset_index()

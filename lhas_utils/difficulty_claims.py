@@ -1,4 +1,4 @@
-"""The checks of claims D01 .. D20, D24, D25 (arXiv:2605.12906).
+"""The checks of claims D01 .. D20 (arXiv:2605.12906).
 
 A check takes a profile and returns effects signed so that positive is what the claim says, each with
 a 95 % bootstrap interval over seeds. Levels count from easy to hard; gains are exact match, gaps nats.
@@ -227,30 +227,3 @@ def measures_agree(profile: str) -> list[dict]:
         tau = [stats.kendall(g["level"], g[measure]) for _, g in part.groupby("seed")]
         out.append(_seeds(np.nan_to_num(tau), name=f"{skill}, {measure}"))
     return out
-
-
-def _op_gains(profile: str) -> list[tuple]:
-    """Return (base, gains (S, N, D), sizes, levels) of each base."""
-    out, runs = [], difficulty.op_runs(profile)
-    for base, part in runs.groupby("base") if len(runs) else ():
-        axes = [sorted(part[c].unique()) for c in ("seed", "n", "op")]
-        values = part.sort_values(["seed", "n", "op"])["gain"].to_numpy().reshape([len(a) for a in axes])
-        out.append((base, values, *axes[1:]))
-    return out
-
-
-def op_interior_optimum(profile: str) -> list[dict]:
-    """D24: gain at the best level (chosen on the other seeds) minus at each end, per base and n (OpWorld)."""
-    out = []
-    for base, values, sizes, _ in _op_gains(profile):
-        for i, n in enumerate(sizes):
-            both = gaps.held_out_optimum(values[:, i])
-            ends = enumerate(("easiest", "hardest"))
-            out += [_seeds(both[:, k], name=f"{base} base, n={n}, best - {end}") for k, end in ends]
-    return out
-
-
-def op_optimum_moves_with_n(profile: str) -> list[dict]:
-    """D25: d*(largest n) - d*(smallest n) per base, in operations (OpWorld)."""
-    gains = _op_gains(profile)
-    return [bootstrap(v, _shift(levels)) | {"name": f"{base} base"} for base, v, _, levels in gains]

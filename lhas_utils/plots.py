@@ -58,7 +58,7 @@ def style():
     """Set the look of every figure: readable at column width, vector text, no chart junk."""
     sns.set_theme(context="paper", style="ticks", font="DejaVu Sans", rc={
         "font.size": 9, "axes.labelsize": 9, "axes.titlesize": 9, "legend.fontsize": 8, "xtick.labelsize": 8, "ytick.labelsize": 8,
-        "pdf.fonttype": 42, "ps.fonttype": 42, "figure.dpi": 110, "savefig.dpi": 200, "axes.spines.top": False, "axes.spines.right": False,
+        "pdf.fonttype": 42, "ps.fonttype": 42, "figure.dpi": 90, "savefig.dpi": 200, "axes.spines.top": False, "axes.spines.right": False,
         "figure.constrained_layout.use": True, "image.cmap": "cividis",
     })  # fmt: skip
 
