@@ -1,5 +1,7 @@
 """Figures of the second study: numbers in, figure out."""
 
+from itertools import product
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -15,29 +17,32 @@ TERMS = {
 
 
 def heatmaps(cells: pd.DataFrame, ridges: pd.DataFrame):
-    """Draw gain over d and n, one panel per base, with the ridge d*(n) and its interval (Fig. 5 analogue).
+    """Draw gain over d and n, a row per skill and a panel per base, with the ridge d*(n) and its interval (Fig. 5 analogue).
 
     Args:
-        cells: base, n, d, gain (means over seeds) of one skill.
-        ridges: base, n, d_star, low, high.
+        cells: skill, base, n, d, gain (means over seeds).
+        ridges: skill, base, n, d_star, low, high.
     """
-    bases = list(dict.fromkeys(cells["base"]))
-    fig, axes = plt.subplots(1, len(bases), figsize=(3.6 * len(bases), 2.8), sharey=True, squeeze=False)
+    skills, bases = (list(dict.fromkeys(cells[c])) for c in ("skill", "base"))
+    size = 3.6 * len(bases), 2.5 * len(skills) + 0.3
+    fig, axes = plt.subplots(len(skills), len(bases), figsize=size, sharey="row", squeeze=False)
     top = cells["gain"].abs().max()
-    for ax, base in zip(axes[0], bases):
-        table = cells[cells["base"] == base].pivot(index="n", columns="d", values="gain")
+    for (row, skill), (column, base) in product(enumerate(skills), enumerate(bases)):
+        ax = axes[row, column]
+        part, r = (t[(t["skill"] == skill) & (t["base"] == base)] for t in (cells, ridges))
+        table = part.pivot(index="n", columns="d", values="gain")
         image = ax.imshow(table, origin="lower", aspect="auto", cmap="PuOr", vmin=-top, vmax=top)
         for (i, j), v in np.ndenumerate(table.to_numpy()):
-            ax.text(j, i, f"{v:+.2f}", ha="center", va="center", fontsize=8, color="w" if abs(v) > 0.6 * top else "k")
-        r = ridges[ridges["base"] == base]
+            ax.text(j, i, f"{v:+.2f}", ha="center", va="bottom", fontsize=8, color="w" if abs(v) > 0.6 * top else "k")
         mid, low, high = (np.interp(r[c], table.columns, range(table.shape[1])) for c in ("d_star", "low", "high"))
-        bars = np.maximum([mid - low, high - mid], 0)
-        ax.errorbar(mid, range(len(r)), xerr=bars, color="k", marker="o", mfc="w", ms=5, lw=1, capsize=2)
-        ax.set(title=f"{base} base", xlabel="level d trained on")
+        bars, at = np.maximum([mid - low, high - mid], 0), np.arange(len(r)) - 0.25
+        ax.errorbar(mid, at, xerr=bars, color="k", marker="o", mfc="w", ms=5, lw=1, capsize=2)
+        ax.set(title=f"{skill}, {base} base", xlabel="level d trained on")
         ax.set_xticks(range(table.shape[1]), table.columns)
         ax.set_yticks(range(table.shape[0]), table.index)
-    axes[0, 0].set_ylabel("training examples n")
-    fig.colorbar(image, ax=axes, label="gain in exact match", shrink=0.8)
+        if column == 0:
+            ax.set_ylabel("training examples n")
+    fig.colorbar(image, ax=axes, label="gain in exact match", shrink=0.8 / len(skills))
     return fig
 
 
