@@ -23,12 +23,12 @@ def regimes(intervals: pd.DataFrame):
             wide = cells[cells["metric"] == metric].pivot(index=y, columns=x, values=["mean", "low", "high"])
             image = ax.imshow(wide["mean"], origin="lower", aspect="auto", cmap="PuOr_r", vmin=-top, vmax=top)
             for (i, j), v in np.ndenumerate(wide["mean"].to_numpy()):
-                text = f"{v:+.2f}\n[{wide['low'].iloc[i, j]:+.2f}, {wide['high'].iloc[i, j]:+.2f}]"
+                text = f"{v:+.2f}\n[{wide['low'].iloc[i, j]:.2f}, {wide['high'].iloc[i, j]:.2f}]"
                 ax.text(j, i, text, ha="center", va="center", fontsize=8, color="w" if abs(v) > 0.6 * top else "k")
             ax.set_xticks(range(wide["mean"].shape[1]), wide["mean"].columns)
             ax.set_yticks(range(len(wide)), wide.index)
             ax.set(xlabel={"alignment": "stage alignment", "budget": "budget (share of the pool)"}[x], ylabel={"precursors": "share of precursors", "noise": "label noise"}[y])
-        fig.colorbar(image, ax=row, label=f"{NAMES[metric].split(' (')[0]}, minus Random", shrink=0.9)
+        fig.colorbar(image, ax=row, label=f"{NAMES[metric]},\nminus Random")
     return fig
 
 
