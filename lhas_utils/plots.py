@@ -51,6 +51,7 @@ NAMES = {
     "long_horizon": "Long-horizon utility $U_{long}$",
     "concentration": "Update concentration C(S)",
     "entropy": "Capability entropy (nats)",
+    "forward_transfer": "Forward transfer",
 }
 
 
@@ -126,22 +127,6 @@ def concentration(intervals: pd.DataFrame):
         ax.set_title(f"({letter})", loc="left")
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    return fig
-
-
-def forest(differences: pd.DataFrame, xlabel: str):
-    """Draw paired differences with intervals, one row per selector.
-
-    Args:
-        differences: index selector; columns difference, low, high (`stats.paired`).
-    """
-    fig, ax = plt.subplots(figsize=(4.6, 0.32 * len(differences) + 0.9))
-    for y, (name, row) in enumerate(differences.iterrows()):
-        ax.errorbar(row["difference"], y, xerr=[[row["difference"] - row["low"]], [row["high"] - row["difference"]]], fmt=MARKERS.get(name, "o"), color=COLOURS.get(name, "0.3"), capsize=2)
-    ax.axvline(0, color="0.6", lw=0.8)
-    ax.set_yticks(range(len(differences)), [LABELS.get(n, n) for n in differences.index])
-    ax.invert_yaxis()
-    ax.set_xlabel(xlabel)
     return fig
 
 

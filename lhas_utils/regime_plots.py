@@ -32,7 +32,7 @@ def regimes(intervals: pd.DataFrame):
     return fig
 
 
-TARGETS = {"now": "effect now", "last": "effect on the last stage", "final": "effect on all capabilities at the end"}
+TARGETS = {"now": "effect now", "last": "effect on the last stage", "final": "effect on all at the end"}
 
 
 def true_effect(intervals: pd.DataFrame):
