@@ -131,7 +131,7 @@ def bound(terms: pd.DataFrame, clip: float):
         ax.axhline(clip, color="k", ls="--", lw=1, label="C: vacuous above")
         ax.set(title=f"n = {n}", xlabel="level d trained on", yscale="symlog")
     axes[0, 0].set_ylabel("nats per token")
-    axes[0, -1].legend(frameon=False, fontsize=8)
+    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False)
     return fig
 
 
@@ -164,5 +164,5 @@ def measures(table: pd.DataFrame):
             style = {"color": SIZES[k + 1], "marker": MARKS[k], "ls": "-" if base == "weak" else "--"}
             ax.plot(part["level"], part[metric], ms=4, lw=1.1, label=f"{skill}, {base}", **style)
         ax.set(xlabel="level d", ylabel=label)
-    axes[1].legend(frameon=False)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
     return fig

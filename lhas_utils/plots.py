@@ -19,8 +19,9 @@ COLOURS = {
     "lhas": "#009E73",
     "oracle": "#7F7F7F",
     "shuffled": "#B0B0B0",
+    "difficulty_band": "#5E3C99",
 }
-MARKERS = dict(zip(COLOURS, "osD^vPXh<>"))
+MARKERS = dict(zip(COLOURS, "osD^vPXh<>d"))
 LABELS = {
     "random": "Random",
     "loss": "Loss",
@@ -38,6 +39,7 @@ LABELS = {
     "effect now": "true effect now",
     "oracle": "Oracle",
     "shuffled": "Shuffled",
+    "difficulty_band": "Difficulty band",
 }
 NAMES = {
     "current": "Current (token accuracy)",
