@@ -17,7 +17,7 @@ import yaml
 from . import experiments, paths, stats
 
 VERDICTS = ("REPRODUCED", "PARTLY", "CONTRADICTED", "INCONCLUSIVE", "NOT TESTABLE")
-COLUMNS = ["id", "verdict", "effect", "low", "high", "n_seeds", "profile", "note"]
+COLUMNS = ["id", "verdict", "part", "effect", "low", "high", "n_seeds", "profile", "note"]
 _REQUIRED = ("id", "statement", "where", "kind", "notebook", "smallest", "test")
 
 
@@ -135,6 +135,12 @@ def combine(verdicts: list[str]) -> str:
     return "CONTRADICTED" if "CONTRADICTED" in verdicts else "INCONCLUSIVE"
 
 
+def weakest(found: list[Effect], each: list[str]) -> Effect:
+    """Return the effect that stands for a claim: of those with the worst verdict, the one with the lowest lower bound."""
+    order = ("CONTRADICTED", "INCONCLUSIVE", "REPRODUCED")
+    return min(zip(found, each), key=lambda pair: (order.index(pair[1]), pair[0].low))[0]
+
+
 def _power(e: Effect) -> str:
     """Say what an undecided effect's seeds could see, and how many would narrow its interval to the smallest effect."""
     half = (e.high - e.low) / 2
@@ -148,8 +154,8 @@ def verdicts(profile: str, ids=None) -> pd.DataFrame:
     """Judge claims on a profile's runs; Holm runs over the contrasts of one claim.
 
     Returns:
-        DataFrame with `COLUMNS`; effect, low and high are those of the claim's weakest effect (the
-        one with the lowest lower bound), in units that make positive what the claim says. A note
+        DataFrame with `COLUMNS`; part, effect, low and high are those of the claim's `weakest`
+        effect, in units that make positive what the claim says. A note
         says how near an inconclusive effect is known, and where the seeds are too few for the test
         to reach significance at all.
     """
@@ -159,14 +165,14 @@ def verdicts(profile: str, ids=None) -> pd.DataFrame:
         tested = [e for e in found if e.p is not None]
         adjusted = dict(zip(map(id, tested), stats.holm([e.p for e in tested]))) if tested else {}
         each = [judge(e, adjusted.get(id(e))) for e in found]
-        weakest = min(found, key=lambda e: e.low, default=Effect("", np.nan, np.nan, np.nan, 0))
+        worst = weakest(found, each) if found else Effect("", np.nan, np.nan, np.nan, 0)
         reachable = min((len(tested) * 2.0 ** (1 - e.n_seeds) for e in tested), default=0)
         if reachable >= 0.05:
-            notes.insert(0, f"underpowered: {weakest.n_seeds} seeds reach p = {min(reachable, 1):.2g} at best")
+            notes.insert(0, f"underpowered: {worst.n_seeds} seeds reach p = {min(reachable, 1):.2g} at best")
         notes[:0] = [_power(e) for e, v in zip(found, each) if v == "INCONCLUSIVE" and e.n_seeds]
         if len(found) > 1:
             notes.insert(0, "; ".join(f"{e.name} {v}" for e, v in zip(found, each)))
-        rows.append((c, combine(each), weakest.effect, weakest.low, weakest.high, weakest.n_seeds, profile, ". ".join(filter(None, notes))))
+        rows.append((c, combine(each), worst.name, worst.effect, worst.low, worst.high, worst.n_seeds, profile, ". ".join(filter(None, notes))))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -193,7 +199,7 @@ def check_claim(claim: str, setup) -> None:
     """Print a claim, this run's effect beside the published one, and the published verdict.
 
     A run of fewer seeds never announces a verdict of its own: it says whether its effect lies in
-    the published interval. The `full` profile is the published run and judges.
+    the published interval of the claim's `weakest` part. The `full` profile is the published run and judges.
     """
     entry, found = get(claim), effects(claim, setup.profile)
     table = published()
@@ -207,9 +213,13 @@ def check_claim(claim: str, setup) -> None:
     for e in found:
         print(f"    this run    {e.name}: {e.effect:+.3f} [{e.low:+.3f}, {e.high:+.3f}], {_count(e.n_seeds)}")
     if claim in table.index and found and setup.profile != "full":
-        weakest = min(found, key=lambda e: e.low)
-        inside = row["low"] - 1e-3 <= weakest.effect <= row["high"] + 1e-3  # published with 4 decimals
-        print(f"    published   weakest effect {row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], {_count(row['n_seeds'])}; this run's is {'inside' if inside else 'outside'}")
+        mine = next((e for e in found if e.name == row["part"]), None)
+        if mine is None:
+            said = "a part that this run leaves out"
+        else:
+            inside = row["low"] - 1e-3 <= mine.effect <= row["high"] + 1e-3  # published with 4 decimals
+            said = f"this run's is {'inside' if inside else 'outside'}"
+        print(f"    published   {row['part']}: {row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], {_count(row['n_seeds'])}; {said}")
     print(f"    verdict     {word}")
     record = {"id": claim, "profile": setup.profile, "verdict": word, "effects": [vars(e) for e in found]}
     path = paths.claims(setup.profile) / f"{claim}.json"

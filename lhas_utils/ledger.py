@@ -78,6 +78,7 @@ def table() -> pd.DataFrame:
             "command": command(claim),
             "minutes": entry.get("minutes", ""),
             "effect": f"{row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]" if known else "",
+            "part": row["part"] if known else "",
             "seeds": int(row["n_seeds"]) if known else 0,
             "quoted": "; ".join(quoted_effects(claim)),
             "verdict": "not published yet" if row is None else row["verdict"],
@@ -106,7 +107,7 @@ def show(verdict: str | None = None):
             continue
         print(textwrap.fill(f"{claim}  {row['verdict']}: {row['statement']}", 116, subsequent_indent="    "))
         _say("where", f"{row['where']}; notebook {row['notebook']}" + (f", {row['figure']}" if row["figure"] else ""))
-        _say("effect", row["effect"] and f"{row['effect']}, {row['seeds']} seeds (weakest part)")
+        _say("effect", row["effect"] and f"{row['effect']}, {row['seeds']} seeds; weakest part: {row['part']}")
         _say("paper", row["quoted"])
         _say("command", row["command"] + (f"   ({row['minutes']} min)" if row["minutes"] != "" else ""))
         _say("would change our mind:", row["change"])
@@ -123,7 +124,7 @@ def show_contradicted():
     )
     for claim, row in rows.iterrows():
         print(textwrap.fill(f"\n{claim}  {row['statement']}", 116, subsequent_indent="    "))
-        _say("effect", f"{row['effect']}, {row['seeds']} seeds (weakest part)")
+        _say("effect", f"{row['effect']}, {row['seeds']} seeds; weakest part: {row['part']}")
         _say("parts", row["note"])
         _say("paper", row["quoted"])
 

@@ -215,7 +215,7 @@ def _ledger_page(table, cells: dict[str, str]) -> str:
     for claim, row in table.iterrows():
         fields = {
             "where": escape(row["where"]),
-            "effect": escape(f"{row['effect']}, {row['seeds']} seeds, weakest part" if row["effect"] else "none yet"),
+            "effect": escape(f"{row['effect']}, {row['seeds']} seeds; weakest part: {row['part']}" if row["effect"] else "none yet"),
             "paper": escape(row["quoted"]),
             "checked in": _claim_link(claim, row, cells),
             "command": f"<code>{escape(row['command'])}</code>"

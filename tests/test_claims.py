@@ -113,6 +113,22 @@ def test_the_weakest_effect_stands_for_the_claim(monkeypatch):
     assert row["effect"] == pytest.approx(0.01 / 3) and "m: a > b" in row["note"]
 
 
+def test_of_the_parts_with_the_worst_verdict_the_lowest_stands_for_the_claim():
+    wide, small, low = effect(-2.0, 2.7), effect(0.0, 0.05), effect(-0.1, 0.02)
+    each = ["INCONCLUSIVE", "CONTRADICTED", "CONTRADICTED"]
+    assert claims.weakest([wide, small, low], each) is low
+
+
+def test_a_part_that_a_small_run_leaves_out_is_not_compared(tmp_path, monkeypatch, capsys):
+    row = {"verdict": "PARTLY", "part": "another", "effect": 0.1, "low": 0.05, "high": 0.15, "n_seeds": 12}
+    monkeypatch.setattr(claims, "contract", lambda: {"Z1": ENTRY | {"check": "a.b"}})
+    monkeypatch.setattr(claims, "published", lambda: pd.DataFrame([row], index=["Z1"]))
+    monkeypatch.setattr(claims, "effects", lambda claim, profile: [effect(0.1, 0.1)])
+    monkeypatch.setattr(paths, "claims", lambda profile: tmp_path)
+    claims.check_claim("Z1", SimpleNamespace(profile="fast"))
+    assert "another: +0.100 [+0.050, +0.150], 12 seeds; a part that this run leaves out" in capsys.readouterr().out
+
+
 def test_a_published_contrast_without_runs_is_an_error(monkeypatch):
     with pytest.raises(ValueError, match="claim Z1: the published runs lack a side"):
         judged(monkeypatch, runs(a=[0.1]), [{"metric": "m", "a": "a", "b": "b", "direction": "greater"}], profile="full")
@@ -142,7 +158,7 @@ def test_an_unknown_claim_lists_the_known_ones():
 
 @pytest.mark.parametrize("own, word", [(0.12, "inside"), (0.3, "outside")])
 def test_a_small_run_agrees_or_not_and_never_judges(tmp_path, monkeypatch, capsys, own, word):
-    row = {"verdict": "PARTLY", "effect": 0.1, "low": 0.05, "high": 0.15, "n_seeds": 12}
+    row = {"verdict": "PARTLY", "part": "e", "effect": 0.1, "low": 0.05, "high": 0.15, "n_seeds": 12}
     monkeypatch.setattr(claims, "contract", lambda: {"Z1": ENTRY | {"check": "a.b"}})
     monkeypatch.setattr(claims, "published", lambda: pd.DataFrame([row], index=["Z1"]))
     monkeypatch.setattr(claims, "effects", lambda claim, profile: [effect(own, own)])
