@@ -9,6 +9,7 @@ from . import gaps, sweep
 from .config import PROFILES, choose
 from .depth import DepthSpec
 from .gaps import LR
+from .ops import OpSpec
 
 DFT_LR = LR / 5  # the paper trains DFT at a fifth of SFT's step size
 _THREE_SKILLS = {
@@ -42,6 +43,32 @@ def difficulty(profile: str) -> list[DepthSpec]:
         out += [DepthSpec(d=d, n=n, lr=r, loss="dft", **weak) for r, d, n in product((LR, DFT_LR), dft, ends)]
         out += [DepthSpec(d=0, n=n, lr=LR, trim=t, **weak) for n, t in product(trims, ("none", "easiest", "hardest"))]
     return out
+
+
+OP_PLANS = {  # seeds, levels trained on, sizes
+    "smoke": (2, (2, 6), (4, 8)),
+    "fast": (0, (), ()),
+    "full": (5, (2, 3, 4, 6), (16, 128, 2048)),
+}
+
+
+def opworld(profile: str) -> list[OpSpec]:
+    """Return the runs of the second witness, OpWorld; none in `fast`."""
+    seeds, levels, sizes = OP_PLANS[choose("profile", profile, PROFILES)]
+    small = {"steps": 2, "base_steps": 4, "test_size": 4} if profile == "smoke" else {}
+    return [OpSpec(b, s, op, n, **small) for s, b, op, n in product(range(seeds), ("weak", "strong"), levels, sizes)]
+
+
+@cache
+def op_runs(profile: str) -> pd.DataFrame:
+    """Return one row per OpWorld run: base, seed, op, n, exact match `before` and `after` (means over levels), `gain`."""
+    specs = opworld(profile)
+    if not specs:
+        return pd.DataFrame()
+    rows = sweep.results(specs)
+    part = rows[rows["slice"] != "train"].replace({"who": {"base": "before", "tuned": "after"}})
+    out = part.pivot_table(index=["base", "seed", "op", "n"], columns="who", values="exact").rename_axis(columns=None)
+    return out.assign(gain=out["after"] - out["before"]).reset_index()
 
 
 @cache

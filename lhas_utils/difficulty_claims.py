@@ -1,4 +1,4 @@
-"""The checks of claims D01 .. D20 (arXiv:2605.12906).
+"""The checks of claims D01 .. D20 and D24 .. D26 (arXiv:2605.12906).
 
 A check takes a profile and returns effects signed so that positive is what the claim says, each with
 a 95 % bootstrap interval over seeds. Levels count from easy to hard; gains are exact match, gaps nats.
@@ -12,16 +12,12 @@ from . import difficulty, gaps, stats
 from .depth import CLIP
 from .depth_world import SKILLS
 from .difficulty import DFT_LR, PLANS
-from .gaps import LR, bootstrap, grid, peak
+from .gaps import LR, grid, peak
+from .stats import bootstrap, effect
 
 
 def _skills(profile: str):
     return PLANS[profile][1]
-
-
-def _seeds(values, **more) -> dict:
-    mean, low, high = stats.interval(values)
-    return {"effect": mean, "low": low, "high": high, "n_seeds": len(values)} | more
 
 
 def _shift(levels, first: int = 0, last: int = -1):
@@ -29,12 +25,17 @@ def _shift(levels, first: int = 0, last: int = -1):
     return lambda g: peak(levels, g[last]) - peak(levels, g[first])
 
 
+def _base_shift(levels):
+    """Return the statistic d*(strong) - d*(weak), mean over n, of gains (2, N, D), weak base first."""
+    return lambda g: np.mean([peak(levels, s) - peak(levels, w) for w, s in g.transpose(1, 0, 2)])
+
+
 def grows_with_n(profile: str) -> list[dict]:
     """D01: gain at the largest minus at the smallest n, mean over levels, per skill (weak base)."""
     out = []
     for skill in _skills(profile):
         values, *_ = grid(difficulty.runs(profile), skill=skill)
-        out.append(_seeds((values[:, -1] - values[:, 0]).mean(1), name=f"{skill}, gain(largest n) - gain(smallest n)"))
+        out.append(effect((values[:, -1] - values[:, 0]).mean(1), name=f"{skill}, gain(largest n) - gain(smallest n)"))
     return out
 
 
@@ -44,7 +45,7 @@ def saturates(profile: str) -> list[dict]:
     for skill in _skills(profile):
         values, _, sizes, _ = grid(difficulty.runs(profile), skill=skill)
         rate = np.diff(values.mean(2), axis=1) / np.diff(np.log2(sizes))
-        out.append(_seeds(rate[:, 0] - rate[:, -1], name=f"{skill}, first minus last increment per doubling"))
+        out.append(effect(rate[:, 0] - rate[:, -1], name=f"{skill}, first minus last increment per doubling"))
     return out
 
 
@@ -54,7 +55,7 @@ def interior_optimum(profile: str) -> list[dict]:
     for skill in _skills(profile):
         values, *_ = grid(difficulty.runs(profile), skill=skill)
         both = gaps.held_out_optimum(values[:, -1])
-        out += [_seeds(both[:, k], name=f"{skill}, best - {end}") for k, end in enumerate(("easiest", "hardest"))]
+        out += [effect(both[:, k], name=f"{skill}, best - {end}") for k, end in enumerate(("easiest", "hardest"))]
     return out
 
 
@@ -63,7 +64,7 @@ def optimum_moves_with_n(profile: str) -> list[dict]:
     out = []
     for skill, base in product(_skills(profile), ("weak", "strong")):
         values, _, _, levels = grid(difficulty.runs(profile), skill=skill, base=base)
-        out.append(bootstrap(values, _shift(levels)) | {"name": f"{skill}, {base} base"})
+        out.append(bootstrap(values, _shift(levels), name=f"{skill}, {base} base"))
     return out
 
 
@@ -71,13 +72,9 @@ def optimum_moves_with_base(profile: str) -> list[dict]:
     """D05: d* of the strong minus d* of the weak base, mean over n, per skill, in levels."""
     out = []
     for skill in _skills(profile):
-        weak, _, sizes, levels = grid(difficulty.runs(profile), skill=skill)
+        weak, _, _, levels = grid(difficulty.runs(profile), skill=skill)
         strong, *_ = grid(difficulty.runs(profile), skill=skill, base="strong")
-
-        def shift(g, levels=levels):
-            return np.mean([peak(levels, s) - peak(levels, w) for w, s in g.transpose(1, 0, 2)])
-
-        out.append(bootstrap(np.stack([weak, strong], 1), shift) | {"name": skill})
+        out.append(bootstrap(np.stack([weak, strong], 1), _base_shift(levels), name=skill))
     return out
 
 
@@ -94,9 +91,9 @@ def easy_training_fails(profile: str) -> list[dict]:
     levels, sizes = _skills(profile)["sort"]
     at = (profile, levels[0], sizes[-1], "strong")
     return [
-        _seeds(_slice_gain(*at, lambda v: v <= levels[0], "nll"), name="NLL gain on easy slices", smallest=0.0),
-        _seeds(-_slice_gain(*at, lambda v: v > levels[0]), name="loss on harder slices"),
-        _seeds(-_slice_gain(*at, lambda v: v > 0), name="overall loss"),
+        effect(_slice_gain(*at, lambda v: v <= levels[0], "nll"), name="NLL gain on easy slices", smallest=0.0),
+        effect(-_slice_gain(*at, lambda v: v > levels[0]), name="loss on harder slices"),
+        effect(-_slice_gain(*at, lambda v: v > 0), name="overall loss"),
     ]
 
 
@@ -105,27 +102,27 @@ def hard_training_fails(profile: str) -> list[dict]:
     levels, sizes = _skills(profile)["sort"]
     at, seen = (profile, levels[-1], sizes[0], "strong"), SKILLS["sort"].seen["strong"]
     return [
-        _seeds(-_slice_gain(*at, lambda v: v <= seen), name="loss on levels the base has seen"),
-        _seeds(-_slice_gain(*at, lambda v: v > seen), name="loss on levels it has not"),
+        effect(-_slice_gain(*at, lambda v: v <= seen), name="loss on levels the base has seen"),
+        effect(-_slice_gain(*at, lambda v: v > seen), name="loss on levels it has not"),
     ]
 
 
 def generalization_rises(profile: str) -> dict:
     """D08: generalization gap at the hardest minus at the easiest level, smallest n."""
     values, *_ = grid(difficulty.runs(profile), "generalization")
-    return _seeds(values[:, 0, -1] - values[:, 0, 0], name="hardest - easiest")
+    return effect(values[:, 0, -1] - values[:, 0, 0], name="hardest - easiest")
 
 
 def generalization_falls_with_n(profile: str) -> dict:
     """D09: generalization gap at the smallest minus at the largest n, mean over levels."""
     values, *_ = grid(difficulty.runs(profile), "generalization")
-    return _seeds((values[:, 0] - values[:, -1]).mean(1), name="smallest n - largest n")
+    return effect((values[:, 0] - values[:, -1]).mean(1), name="smallest n - largest n")
 
 
 def extrapolation_falls(profile: str) -> dict:
     """D10: extrapolation gap at the easiest minus at the hardest level, mean over n."""
     values, *_ = grid(difficulty.runs(profile), "extrapolation")
-    return _seeds((values[:, :, 0] - values[:, :, -1]).mean(1), name="easiest - hardest")
+    return effect((values[:, :, 0] - values[:, :, -1]).mean(1), name="easiest - hardest")
 
 
 def extrapolation_ignores_n(profile: str) -> dict:
@@ -135,7 +132,7 @@ def extrapolation_ignores_n(profile: str) -> dict:
     def excess(v):
         return abs(v[:, 0].mean() - v[:, -1].mean()) - abs(v[0].mean() - v[-1].mean())
 
-    return bootstrap(values, excess) | {"name": "|over levels| - |over n|"}
+    return bootstrap(values, excess, name="|over levels| - |over n|")
 
 
 def trimming(profile: str) -> list[dict]:
@@ -145,20 +142,20 @@ def trimming(profile: str) -> list[dict]:
     for n, trim in product((sizes[0], sizes[-1]), ("hardest", "easiest")):
         sign = 1 if (n == sizes[0]) == (trim == "hardest") else -1
         d = sign * (wide[n, trim] - wide[n, "none"])
-        out.append(_seeds(d, name=f"n={n}, without the {trim}, {'helps' if sign > 0 else 'hurts'}"))
+        out.append(effect(d, name=f"n={n}, without the {trim}, {'helps' if sign > 0 else 'hurts'}"))
     return out
 
 
 def shift_survives_tokens(profile: str) -> dict:
     """D13: d*(largest n) - d*(smallest n) where every level has equal distinct and seen tokens (weak base, sort)."""
     values, _, _, levels = grid(difficulty.runs(profile), match="tokens")
-    return bootstrap(values, _shift(levels)) | {"name": "token-matched shift"}
+    return bootstrap(values, _shift(levels), name="token-matched shift")
 
 
 def bound_not_vacuous(profile: str) -> dict:
     """D14: C minus the lowest bound of the grid; positive where some bound beats the trivial one, C."""
     b = gaps.bounds(difficulty.rows(profile))
-    return _seeds(CLIP - b.groupby("seed")["bound"].min().to_numpy(), name="C - lowest bound")
+    return effect(CLIP - b.groupby("seed")["bound"].min().to_numpy(), name="C - lowest bound")
 
 
 def bound_moves(profile: str) -> dict:
@@ -167,7 +164,7 @@ def bound_moves(profile: str) -> dict:
     values = b.pivot(index="seed", columns=["n", "d"], values="bound").sort_index(axis=1)
     sizes, levels = (sorted(b[c].unique()) for c in ("n", "d"))
     values = values.to_numpy().reshape(len(values), len(sizes), len(levels))
-    return bootstrap(-values, _shift(levels)) | {"name": "level of the lowest bound"}
+    return bootstrap(-values, _shift(levels), name="level of the lowest bound")
 
 
 def _dft(profile: str, metric: str, lr: float):
@@ -186,7 +183,7 @@ def dft_wins_on_hard(profile: str) -> list[dict]:
     out = []
     for lr, name in _RATES:
         sft, dft = _dft(profile, "gain", lr)
-        out.append(_seeds((dft - sft)[:, 0, -1], name=name))
+        out.append(effect((dft - sft)[:, 0, -1], name=name))
     return out
 
 
@@ -195,7 +192,7 @@ def sft_overtakes(profile: str) -> list[dict]:
     out = []
     for lr, name in _RATES:
         sft, dft = _dft(profile, "gain", lr)
-        out.append(_seeds((sft - dft)[:, -1].mean(1), name=name))
+        out.append(effect((sft - dft)[:, -1].mean(1), name=name))
     return out
 
 
@@ -204,7 +201,7 @@ def dft_smaller_gap(profile: str) -> list[dict]:
     out = []
     for lr, name in _RATES:
         sft, dft = _dft(profile, "generalization", lr)
-        out.append(_seeds((sft - dft)[:, 0, -1], name=name))
+        out.append(effect((sft - dft)[:, 0, -1], name=name))
     return out
 
 
@@ -216,7 +213,7 @@ def surface_predicts(profile: str) -> dict:
         t = gaps.leave_one_n_out(levels, sizes, gain)
         return (abs(t["constant"] - t["measured"]) - abs(t["surface"] - t["measured"])).mean()
 
-    return bootstrap(values, advantage) | {"name": "error of the constant - of the surface"}
+    return bootstrap(values, advantage, name="error of the constant - of the surface")
 
 
 def measures_agree(profile: str) -> list[dict]:
@@ -225,5 +222,37 @@ def measures_agree(profile: str) -> list[dict]:
     for skill, measure in product(_skills(profile), ("nll", "failure")):
         part = m[(m["skill"] == skill) & (m["base"] == "weak")]
         tau = [stats.kendall(g["level"], g[measure]) for _, g in part.groupby("seed")]
-        out.append(_seeds(np.nan_to_num(tau), name=f"{skill}, {measure}"))
+        out.append(effect(np.nan_to_num(tau), name=f"{skill}, {measure}"))
     return out
+
+
+def _op_gains(profile: str) -> dict:
+    """Return base -> (gains (S, N, D), sizes, levels) of the OpWorld runs."""
+    out, runs = {}, difficulty.op_runs(profile)
+    for base, part in runs.groupby("base") if len(runs) else ():
+        axes = [sorted(part[c].unique()) for c in ("seed", "n", "op")]
+        out[base] = part.sort_values(["seed", "n", "op"])["gain"].to_numpy().reshape([len(a) for a in axes]), *axes[1:]
+    return out
+
+
+def op_interior_optimum(profile: str) -> list[dict]:
+    """D24: gain at the best level (chosen on the other seeds) minus at each end, largest n, per base (OpWorld)."""
+    out = []
+    for base, (values, *_) in _op_gains(profile).items():
+        both = gaps.held_out_optimum(values[:, -1])
+        out += [effect(both[:, k], name=f"{base} base, best - {end}") for k, end in enumerate(("easiest", "hardest"))]
+    return out
+
+
+def op_optimum_moves_with_n(profile: str) -> list[dict]:
+    """D25: d*(largest n) - d*(smallest n) per base, in operations (OpWorld)."""
+    return [bootstrap(v, _shift(levels), name=f"{base} base") for base, (v, _, levels) in _op_gains(profile).items()]
+
+
+def op_optimum_moves_with_base(profile: str) -> list[dict]:
+    """D26: d* of the strong minus d* of the weak base, mean over n, in operations (OpWorld)."""
+    bases = _op_gains(profile)
+    if not bases:
+        return []
+    (weak, _, levels), (strong, *_) = bases["weak"], bases["strong"]
+    return [bootstrap(np.stack([weak, strong], 1), _base_shift(levels), name="strong - weak base")]

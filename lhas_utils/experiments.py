@@ -12,7 +12,7 @@ import pandas as pd
 
 from . import metrics, sweep, worlds
 from .config import CURRICULA, ORDERS, PROFILES, SEQUENCES, ModelSpec, RunSpec, TrainSpec, WorldSpec, choose
-from .difficulty import difficulty
+from .difficulty import difficulty, opworld
 from .local_analysis import LocalSpec
 from .selectors import PAPER
 from .true_effect import EffectSpec
@@ -27,7 +27,7 @@ NOTEBOOKS = {  # notebook -> experiments whose runs it reads
     "03": ("table1", "controls", "regimes", "persistence", "others", "curricula"),
     "04": ("local",),
     "05": ("table1", "ablations", "sensitivity", "budgets", "lora", "sequences", "orders", "true_effect"),
-    "06": ("difficulty", "bands"),
+    "06": ("difficulty", "bands", "opworld"),
     "08": ("table1",),
 }
 LORA_LR = 2e-3  # chosen by `develop_lora`
@@ -207,7 +207,7 @@ EXPERIMENTS = {
     f.__name__: f
     for f in (
         table1, controls, budgets, ablations, sensitivity, lora, sequences, orders, regimes, persistence, curricula, others, bands,
-        true_effect, local, difficulty, develop, develop_lora,
+        true_effect, local, difficulty, opworld, develop, develop_lora,
     )
 }
 

@@ -11,11 +11,11 @@ from math import log, sqrt
 import numpy as np
 import pandas as pd
 
+from . import stats
 from .depth import CLIP, SIGMAS
 from .depth_world import answer_tokens
 
 LR = 1e-3  # step size of the main grid
-RESAMPLES = 2000
 DELTA = 0.05
 _SPEC = ["skill", "base", "seed", "d", "n", "loss", "lr", "match", "trim"]
 _RUN = ["examples", "updates", "tokens_seen", "tokens_distinct", "distance2"]
@@ -86,28 +86,10 @@ def peak(levels, gain) -> float:
     return round(float(fine[np.flatnonzero(fit >= fit.max() - 1e-12)].mean()), 6)
 
 
-def bootstrap(values, statistic, seed: int = 0) -> dict:
-    """Return effect, low, high, n_seeds of a statistic of the seed mean; percentile bootstrap over seeds.
-
-    Args:
-        values: (S, ...), first axis the seeds; S = 1 gives low = high = effect.
-        statistic: function of the mean over seeds, shape (...), to a number.
-    """
-    values = np.asarray(values, float)
-    effect = float(statistic(values.mean(0)))
-    if len(values) == 1:
-        return {"effect": effect, "low": effect, "high": effect, "n_seeds": 1}
-    picks = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    picks, repeats = np.unique(np.sort(picks, 1), axis=0, return_counts=True)
-    drawn = np.repeat([statistic(values[p].mean(0)) for p in picks], repeats)
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    return {"effect": effect, "low": float(low), "high": float(high), "n_seeds": len(values)}
-
-
 def ridge(runs: pd.DataFrame, **setting) -> pd.DataFrame:
     """Return the optimal difficulty d*(n) with its bootstrap interval over seeds: n, d_star, low, high, n_seeds."""
     values, _, sizes, levels = grid(runs, **setting)
-    rows = [{"n": n, **bootstrap(values[:, i], lambda g: peak(levels, g))} for i, n in enumerate(sizes)]
+    rows = [{"n": n, **stats.bootstrap(values[:, i], lambda g: peak(levels, g))} for i, n in enumerate(sizes)]
     return pd.DataFrame(rows).rename(columns={"effect": "d_star"})
 
 

@@ -102,15 +102,7 @@ def reversal_is_the_rule(profile: str) -> list[dict]:
         return []
     wide = cells.pivot(index="seed", columns=SETTING, values=[NOW, LATER])
     values = np.stack([wide[NOW], wide[LATER]], 1)
-    return [_bootstrap(values, lambda v: ((v[0] > 0) & (v[1] < 0)).mean() - 0.5)]
-
-
-def _bootstrap(values, statistic, draws: int = 1999, seed: int = 0) -> dict:
-    """Return a statistic of the mean over seeds (first axis) with its 95 % percentile interval."""
-    values = np.asarray(values, float)
-    rows = np.random.default_rng(seed).integers(len(values), size=(draws, len(values)))
-    low, high = np.quantile([statistic(values[r].mean(0)) for r in rows], [0.025, 0.975])
-    return {"effect": float(statistic(values.mean(0))), "low": float(low), "high": float(high), "n_seeds": len(values)}
+    return [stats.bootstrap(values, lambda v: ((v[0] > 0) & (v[1] < 0)).mean() - 0.5)]
 
 
 def weights_matter_little(profile: str) -> list[dict]:
@@ -120,7 +112,7 @@ def weights_matter_little(profile: str) -> list[dict]:
         return []
     complete = experiments.runs("table1", profile).query("selector == 'lhas'")
     d = differences(runs[runs["params"] != ""], complete, [LATER]).pivot(index="seed", columns="params", values=LATER)
-    return [_bootstrap(d, lambda mean: 0.05 - abs(mean).max())]
+    return [stats.bootstrap(d, lambda mean: 0.05 - abs(mean).max())]
 
 
 def best_band_differs(profile: str) -> dict:
@@ -132,8 +124,7 @@ def best_band_differs(profile: str) -> dict:
     now, later = wide[NOW].to_numpy(), wide[LATER].to_numpy()
     others = [m.sum(0) - m if len(m) > 1 else m for m in (now, later)]
     seeds = np.arange(len(later))
-    mean, low, high = stats.interval(later[seeds, others[1].argmax(1)] - later[seeds, others[0].argmax(1)])
-    return {"effect": mean, "low": low, "high": high, "n_seeds": len(later)}
+    return stats.effect(later[seeds, others[1].argmax(1)] - later[seeds, others[0].argmax(1)])
 
 
 def _rho(profile: str) -> pd.DataFrame:
@@ -142,21 +133,16 @@ def _rho(profile: str) -> pd.DataFrame:
     return rows if rows.empty else correlations(rows).pivot(index="seed", columns=["selector", "target"], values="rho")
 
 
-def _mean(values, **more) -> dict:
-    mean, low, high = stats.interval(values)
-    return {"effect": mean, "low": low, "high": high, "n_seeds": len(values)} | more
-
-
 def alignment_knows_now(profile: str) -> list[dict]:
     """Return rho of the alignment score with the true effect on its own stage."""
     rho = _rho(profile)
-    return [] if rho.empty else [_mean(rho["alignment", "now"])]
+    return [] if rho.empty else [stats.effect(rho["alignment", "now"])]
 
 
 def alignment_knows_later_less(profile: str) -> list[dict]:
     """Return rho of the alignment score with the true effect now, minus with that on all capabilities at the end."""
     rho = _rho(profile)
-    return [] if rho.empty else [_mean(rho["alignment", "now"] - rho["alignment", "final"])]
+    return [] if rho.empty else [stats.effect(rho["alignment", "now"] - rho["alignment", "final"])]
 
 
 def lhas_knows_later(profile: str) -> list[dict]:
@@ -164,11 +150,7 @@ def lhas_knows_later(profile: str) -> list[dict]:
     rho = _rho(profile)
     if rho.empty:
         return []
-    return [_mean(rho["lhas", "final"] - rho[other, "final"], name=f"LHAS - {other}") for other in ("utility_diversity", "alignment")]
-
-
-def _exact(effect: float) -> dict:
-    return {"effect": float(effect), "low": float(effect), "high": float(effect), "n_seeds": 0}
+    return [stats.effect(rho["lhas", "final"] - rho[other, "final"], name=f"LHAS - {other}") for other in ("utility_diversity", "alignment")]
 
 
 def printed_gap() -> float:
@@ -184,33 +166,33 @@ def printed_gap_column(profile: str) -> dict:
     """Return minus the largest difference of the Gap column from |rank difference| / (K - 1)."""
     ranks = [t.rank(ascending=False) for t in (quoted.TABLE1["current"], quoted.TABLE3["25%"])]
     own = (ranks[0] - ranks[1]).abs() / (len(ranks[0]) - 1)
-    return _exact(-(own - quoted.TABLE1["gap"]).abs().max())
+    return stats.exact(-(own - quoted.TABLE1["gap"]).abs().max())
 
 
 def printed_gap_above_chance(profile: str) -> dict:
     """Return the printed tables' gap minus the 95 % quantile of random rankings of seven."""
-    return _exact(printed_gap() - np.quantile(stats.gap_null(7), 0.95))
+    return stats.exact(printed_gap() - np.quantile(stats.gap_null(7), 0.95))
 
 
 def printed_approach(profile: str) -> list[dict]:
     """Return how much Random and Diversity close in on Utility-diversity from 10 % to 50 % budget."""
     lead = quoted.TABLE3.loc["utility_diversity"] - quoted.TABLE3
-    return [{"name": f"{n}: lead at 10 % minus lead at 50 %"} | _exact(round(lead.loc[n, "10%"] - lead.loc[n, "50%"], 6)) for n in ("random", "diversity")]
+    return [{"name": f"{n}: lead at 10 % minus lead at 50 %"} | stats.exact(round(lead.loc[n, "10%"] - lead.loc[n, "50%"], 6)) for n in ("random", "diversity")]
 
 
 def printed_budget_ranks(profile: str) -> dict:
     """Return eq. 3 at 10 % minus eq. 3 at 50 % with the one printed Current column."""
     gaps = [metrics.myopia_gap(quoted.TABLE1["current"], quoted.TABLE3[b]) for b in ("10%", "50%")]
-    return _exact(gaps[0] - gaps[1])
+    return stats.exact(gaps[0] - gaps[1])
 
 
 def printed_diversity_order(profile: str) -> list[dict]:
     """Return Utility-diversity's lead over Diversity in each long-horizon column of Table 1."""
     sign = {"future_auc": 1, "forgetting": -1, "ood": 1, "worst_task": 1, "gap": -1}
     lead = quoted.TABLE1.loc["utility_diversity"] - quoted.TABLE1.loc["diversity"]
-    return [{"name": f"{c}, lead over Diversity"} | _exact(s * lead[c]) for c, s in sign.items()]
+    return [{"name": f"{c}, lead over Diversity"} | stats.exact(s * lead[c]) for c, s in sign.items()]
 
 
 def printed_lhas_current(profile: str) -> dict:
     """Return LHAS's printed Current minus Loss's: negative, so Loss is above it too."""
-    return _exact(quoted.TABLE1.loc["lhas", "current"] - quoted.TABLE1.loc["loss", "current"])
+    return stats.exact(quoted.TABLE1.loc["lhas", "current"] - quoted.TABLE1.loc["loss", "current"])

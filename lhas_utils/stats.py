@@ -23,6 +23,35 @@ def interval(x, level: float = 0.95, seed: int = 0) -> tuple[float, float, float
     return mean, float(ci.low), float(ci.high)
 
 
+def effect(values, **more) -> dict:
+    """Return the effect of a check: `interval` of one value per seed as effect, low, high, n_seeds; `more` is added."""
+    mean, low, high = interval(values)
+    return {"effect": mean, "low": low, "high": high, "n_seeds": len(values)} | more
+
+
+def exact(value: float, **more) -> dict:
+    """Return the effect of a check that has no seeds: a number without an interval."""
+    return {"effect": float(value), "low": float(value), "high": float(value), "n_seeds": 0} | more
+
+
+def bootstrap(values, statistic, seed: int = 0, **more) -> dict:
+    """Return effect, low, high, n_seeds of a statistic of the seed mean; percentile bootstrap over seeds.
+
+    Args:
+        values: (S, ...), first axis the seeds; S = 1 gives low = high = effect.
+        statistic: function of the mean over seeds, shape (...), to a number.
+    """
+    values = np.asarray(values, float)
+    whole = float(statistic(values.mean(0)))
+    if len(values) == 1:
+        return {"effect": whole, "low": whole, "high": whole, "n_seeds": 1} | more
+    picks = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    picks, repeats = np.unique(np.sort(picks, 1), axis=0, return_counts=True)
+    drawn = np.repeat([statistic(values[p].mean(0)) for p in picks], repeats)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return {"effect": whole, "low": float(low), "high": float(high), "n_seeds": len(values)} | more
+
+
 def sign_flip(differences, alternative: str = "two-sided", seed: int = 0) -> float:
     """Return the p-value of the sign-flip permutation test that paired differences are centred at 0.
 

@@ -30,6 +30,7 @@ RUNNERS = {  # kind of spec -> (module whose `execute` runs it, modules its resu
     "LocalSpec": ("local_analysis", (*_PROTOCOL, "local_analysis")),
     "EffectSpec": ("true_effect", (*_PROTOCOL, "true_effect")),
     "RealSpec": ("real", (*_PROTOCOL, "corpora", "sentences", "bases", "real")),
+    "OpSpec": ("ops", ("config", "worlds", "models", "training", "depth_world", "depth", "op_world", "ops")),
     "DepthSpec": ("depth", ("config", "worlds", "models", "training", "depth_world", "depth")),
 }
 

@@ -5,17 +5,9 @@ Each returns effect(s) signed so that positive is what the claim says; exact che
 
 import numpy as np
 
-from . import stats, theory
+from . import theory
 from .local_analysis import concentration_against_spread, fit_quality
-
-
-def _exact(value: float, **more) -> dict:
-    return {"effect": float(value), "low": float(value), "high": float(value), "n_seeds": 0} | more
-
-
-def _seeds(values, **more) -> dict:
-    mean, low, high = stats.interval(values)
-    return {"effect": mean, "low": low, "high": high, "n_seeds": len(values)} | more
+from .stats import effect, exact
 
 
 def random_instances(count: int = 200, p: int = 4, seed: int = 0):
@@ -36,28 +28,28 @@ def small_eta(profile: str) -> dict:
     for instance in random_instances():
         eta = min(0.99 * theory.critical_eta(*instance), 1.0)
         held.append(theory.proposition_1(*instance, eta) == (True, True))
-    return _exact(np.mean(held))
+    return exact(np.mean(held))
 
 
 def as_printed(profile: str) -> dict:
     """T02: L(theta'_a) - L(theta'_b) of the counter-example at eta = 1/2; Prop. 1 says positive."""
     x = theory.counter_example()
     a, b = (theory.quadratic_loss(x["theta"] - 0.5 * x[g], x["theta_star"], x["H_next"]) for g in ("gbar_a", "gbar_b"))
-    return _exact(a - b)
+    return exact(a - b)
 
 
 def gram_spectrum(profile: str) -> dict:
     """T03: share of eigenvalues of G that the k x k Gram matrix / k gives, to 1e-10 of the trace."""
     g = np.random.default_rng(0).normal(size=(6, 40)) * np.linspace(0.2, 2, 40)
     full, small = np.linalg.eigvalsh(g.T @ g / 6)[-6:], np.linalg.eigvalsh(g @ g.T / 6)
-    return _exact(np.mean(abs(full - small) < 1e-10 * np.trace(g @ g.T)))
+    return exact(np.mean(abs(full - small) < 1e-10 * np.trace(g @ g.T)))
 
 
 def spread_closed_form(profile: str) -> dict:
     """T08: difference of Var X / (E X)^2 between the paper's printed C of Gradient and of LHAS, 16 dimensions."""
     mean_var = [theory.transfer_moments(np.diag(theory.spectrum(C, 16)), np.eye(16)) for C in (0.63, 0.25)]
     high, low = (var / mean**2 for mean, var in mean_var)
-    return _exact(high - low)
+    return exact(high - low)
 
 
 def spread_single_direction(profile: str) -> dict:
@@ -67,7 +59,7 @@ def spread_single_direction(profile: str) -> dict:
         gbar = np.sqrt(theory.spectrum(C, 16))
         mean, var = theory.transfer_moments(np.outer(gbar, gbar), np.eye(16))
         ratios.append(var / mean**2)
-    return _exact(round(ratios[0] - ratios[1], 12))
+    return exact(round(ratios[0] - ratios[1], 12))
 
 
 def regret_grows(profile: str) -> list[dict]:
@@ -75,7 +67,7 @@ def regret_grows(profile: str) -> list[dict]:
     out = []
     for name, H in (("isotropic curvature", np.eye(2)), ("curvature 1 and 10", np.diag([1.0, 10.0]))):
         regret = [theory.stage_model(np.array([[1, 0], [np.cos(a), np.sin(a)]]), [H, H])["regret"] for a in np.deg2rad(np.arange(0, 181, 15))]
-        out.append(_exact(np.diff(regret).min(), name=name))
+        out.append(exact(np.diff(regret).min(), name=name))
     return out
 
 
@@ -88,23 +80,23 @@ def _fits(profile: str, arm: str, eta: float | None = None):
 
 def first_order_small(profile: str) -> dict:
     """T04: R^2 of the first-order prediction of the next stage's loss change, one step of eta = 0.001."""
-    return _seeds(_fits(profile, "sgd", 0.001)["first"])
+    return effect(_fits(profile, "sgd", 0.001)["first"])
 
 
 def equal_gain_pairs(profile: str) -> dict:
     """T05: share of pairs of nearly equal current gain ordered as Prop. 1 says, eta = 0.001, minus 1/2."""
-    return _seeds(_fits(profile, "sgd", 0.001)["pairs"] - 0.5)
+    return effect(_fits(profile, "sgd", 0.001)["pairs"] - 0.5)
 
 
 def training_step(profile: str) -> list[dict]:
     """T06: one AdamW step of the protocol: R^2 of the first order, and the order of pairs minus 1/2."""
     fits = _fits(profile, "adamw")
-    return [_seeds(fits["first"], name="R^2", smallest=0.5), _seeds(fits["pairs"] - 0.5, name="order of pairs", smallest=0.2)]
+    return [effect(fits["first"], name="R^2", smallest=0.5), effect(fits["pairs"] - 0.5, name="order of pairs", smallest=0.2)]
 
 
 def whole_stage(profile: str) -> dict:
     """T07: Spearman correlation of the first-order prediction with the change after a whole stage."""
-    return _seeds(_fits(profile, "train")["spearman"])
+    return effect(_fits(profile, "train")["spearman"])
 
 
 def spread_measured(profile: str) -> list[dict]:
@@ -112,4 +104,4 @@ def spread_measured(profile: str) -> list[dict]:
     from .experiments import experiment
 
     table = concentration_against_spread(experiment("local", profile))
-    return [_seeds(g["rho"], name=f"selections of {size} size") for size, g in table.groupby("size")]
+    return [effect(g["rho"], name=f"selections of {size} size") for size, g in table.groupby("size")]

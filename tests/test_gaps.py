@@ -76,14 +76,6 @@ def test_peak_at_the_ends():
     assert gaps.peak([3, 5], [0, 1]) == 5
 
 
-def test_bootstrap():
-    one = gaps.bootstrap([[1.0, 2.0]], np.max)
-    assert one == {"effect": 2.0, "low": 2.0, "high": 2.0, "n_seeds": 1}
-    several = gaps.bootstrap([[0.0], [1.0], [2.0]], lambda v: v[0])
-    assert several["effect"] == 1 and 0 <= several["low"] < 1 < several["high"] <= 2
-    assert several == gaps.bootstrap([[0.0], [1.0], [2.0]], lambda v: v[0])
-
-
 def test_ridge_moves_where_it_was_made_to():
     levels, sizes, rows = (3, 4, 5, 6, 7), (8, 64), []
     runs = gaps.per_run(fake_rows(seeds=(0, 1, 2), levels=levels, sizes=sizes))
@@ -191,7 +183,7 @@ def test_every_check_runs_on_made_up_runs(monkeypatch):
     rows = pd.concat(tables, ignore_index=True)
     monkeypatch.setattr(difficulty, "rows", lambda profile: rows)
     monkeypatch.setattr(difficulty, "runs", lambda profile: gaps.per_run(rows))
-    mine = [c for c, entry in claims.contract().items() if entry.get("check", "").startswith("difficulty_claims.")]
+    mine = [c for c, entry in claims.contract().items() if entry.get("experiment") == "difficulty"]
     names = {claims.get(c)["check"].split(".")[1] for c in mine}
     for name in names:
         found = getattr(difficulty_claims, name)("smoke")

@@ -209,3 +209,11 @@ def test_readable_keeps_the_order_and_shows_the_interval():
     text = stats.readable(tidy, digits=2)
     assert list(text.index) == ["z", "a"]
     assert text.loc["a", "m"] == "0.25 [0.20, 0.30]"
+
+
+def test_bootstrap():
+    one = stats.bootstrap([[1.0, 2.0]], np.max)
+    assert one == {"effect": 2.0, "low": 2.0, "high": 2.0, "n_seeds": 1}
+    several = stats.bootstrap([[0.0], [1.0], [2.0]], lambda v: v[0])
+    assert several["effect"] == 1 and 0 <= several["low"] < 1 < several["high"] <= 2
+    assert several == stats.bootstrap([[0.0], [1.0], [2.0]], lambda v: v[0])
