@@ -46,7 +46,7 @@ def difficulty(profile: str) -> list[DepthSpec]:
 
 
 OP_PLANS = {  # seeds, levels trained on, sizes
-    "smoke": (2, (2, 6), (4, 8)),
+    "smoke": (2, (2, 6), (16, 128)),
     "fast": (0, (), ()),
     "full": (5, (2, 3, 4, 6), (16, 128, 2048)),
 }

@@ -108,7 +108,7 @@ def lines(table: pd.DataFrame, x: str, ylabel: str, panel: str = "n"):
             bars = np.maximum([part["mean"] - part["low"], part["high"] - part["mean"]], 0)
             ax.errorbar(part[x], part["mean"], yerr=bars, color=colour, marker=mark, ms=4, lw=1.1, capsize=2, label=arm)
         ax.axhline(0, color="0.6", lw=0.8)
-        ax.set(title=f"{panel} = {value}", xlabel={"d": "level d trained on"}.get(x, x))
+        ax.set(title=f"{panel} = {value}", xlabel={"d": "level d trained on", "op": "operations trained on"}.get(x, x))
     axes[0, 0].set_ylabel(ylabel)
     axes[0, -1].legend(frameon=False)
     return fig

@@ -212,8 +212,25 @@ def test_readable_keeps_the_order_and_shows_the_interval():
 
 
 def test_bootstrap():
-    one = stats.bootstrap([[1.0, 2.0]], np.max)
-    assert one == {"effect": 2.0, "low": 2.0, "high": 2.0, "n_seeds": 1}
-    several = stats.bootstrap([[0.0], [1.0], [2.0]], lambda v: v[0])
-    assert several["effect"] == 1 and 0 <= several["low"] < 1 < several["high"] <= 2
-    assert several == stats.bootstrap([[0.0], [1.0], [2.0]], lambda v: v[0])
+    one = stats.bootstrap([[1.0, 2.0]], np.max, name="top")
+    assert one == {"effect": 2.0, "low": 2.0, "high": 2.0, "n_seeds": 1, "name": "top"}
+
+
+@pytest.mark.parametrize("n", [3, 5, 8])
+def test_bootstrap_enumerates_what_drawing_approaches(n):
+    rng = np.random.default_rng(n)
+    values = rng.normal(size=(n, 2))
+    found = stats.bootstrap(values, lambda v: v[0] - v[1] ** 2)
+    means = values[rng.integers(n, size=(200_000, n))].mean(1)
+    drawn = means[:, 0] - means[:, 1] ** 2
+    for end, share in (("low", 0.025), ("high", 0.975)):
+        below, upto = (drawn < found[end] - 1e-9).mean(), (drawn <= found[end] + 1e-9).mean()
+        assert below - 0.003 <= share <= upto + 0.003
+
+
+def test_bootstrap_of_many_seeds_is_drawn_and_repeatable():
+    values = np.random.default_rng(0).normal(size=(12, 1))
+    first, again, other = (stats.bootstrap(values, lambda v: v[0], seed=s) for s in (0, 0, 1))
+    assert first == again != other and abs(first["low"] - other["low"]) < 0.05
+    low, high = stats.interval(values[:, 0])[1:]
+    assert (first["low"], first["high"]) == pytest.approx((low, high), abs=0.05)
