@@ -212,15 +212,15 @@ def check_claim(claim: str, setup) -> None:
     print(f"{claim}  {entry['statement']}  ({entry['where']})")
     for e in found:
         print(f"    this run    {e.name}: {e.effect:+.3f} [{e.low:+.3f}, {e.high:+.3f}], {_count(e.n_seeds)}")
-    if claim in table.index and found and setup.profile != "full":
+    if claim in table.index and np.isfinite(row["effect"]) and setup.profile != "full":
         mine = next((e for e in found if e.name == row["part"]), None)
         if mine is None:
-            said = "a part that this run leaves out"
+            said = "this run leaves it out"
         else:
             inside = row["low"] - 1e-3 <= mine.effect <= row["high"] + 1e-3  # published with 4 decimals
             said = f"this run's is {'inside' if inside else 'outside'}"
         print(f"    published   {row['part']}: {row['effect']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], {_count(row['n_seeds'])}; {said}")
-    print(f"    verdict     {word}")
+    print(f"    verdict     {entry['note'] if entry['kind'] == 'out of scope' else word}")
     record = {"id": claim, "profile": setup.profile, "verdict": word, "effects": [vars(e) for e in found]}
     path = paths.claims(setup.profile) / f"{claim}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

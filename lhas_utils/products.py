@@ -75,7 +75,7 @@ def evidence(runs: pd.DataFrame, name: str, metrics: list[str], by: list[str], s
     if setup.profile == "full" or not path.exists():
         return own, f"{name}: {len(own)} intervals from this run, profile {setup.profile}"
     published = pd.read_csv(path, dtype={c: str for c in by}, keep_default_na=False, na_values={"mean": "", "low": "", "high": ""})
-    sentence = f"{name}: published run, {published['n_seeds'].min()} to {published['n_seeds'].max()} seeds"
+    sentence = f"{name}: published run, {' to '.join(map(str, sorted({published['n_seeds'].min(), published['n_seeds'].max()})))} seeds"
     if len(own):
         both = published.merge(own, on=[*by, "metric"], suffixes=("", "_own"))
         spread = 3 * (both["high"] - both["low"]).clip(lower=0.02)

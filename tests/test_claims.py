@@ -123,10 +123,18 @@ def test_a_part_that_a_small_run_leaves_out_is_not_compared(tmp_path, monkeypatc
     row = {"verdict": "PARTLY", "part": "another", "effect": 0.1, "low": 0.05, "high": 0.15, "n_seeds": 12}
     monkeypatch.setattr(claims, "contract", lambda: {"Z1": ENTRY | {"check": "a.b"}})
     monkeypatch.setattr(claims, "published", lambda: pd.DataFrame([row], index=["Z1"]))
-    monkeypatch.setattr(claims, "effects", lambda claim, profile: [effect(0.1, 0.1)])
     monkeypatch.setattr(paths, "claims", lambda profile: tmp_path)
-    claims.check_claim("Z1", SimpleNamespace(profile="fast"))
-    assert "another: +0.100 [+0.050, +0.150], 12 seeds; a part that this run leaves out" in capsys.readouterr().out
+    for mine in ([effect(0.1, 0.1)], []):
+        monkeypatch.setattr(claims, "effects", lambda claim, profile, mine=mine: mine)
+        claims.check_claim("Z1", SimpleNamespace(profile="fast"))
+        assert "another: +0.100 [+0.050, +0.150], 12 seeds; this run leaves it out" in capsys.readouterr().out
+
+
+def test_a_claim_out_of_scope_says_why(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "claims", lambda profile: tmp_path)
+    claims.check_claim("D22", SimpleNamespace(profile="fast"))
+    said = capsys.readouterr().out
+    assert "verdict     NOT TESTABLE: needs Qwen2.5-Math-1.5B" in said and "nan" not in said
 
 
 def test_a_published_contrast_without_runs_is_an_error(monkeypatch):
