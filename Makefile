@@ -130,6 +130,11 @@ else
 unexport HF_HUB_OFFLINE HF_DATASETS_OFFLINE TRANSFORMERS_OFFLINE
 endif
 
+# JOBS=n also holds the runs to n processes; left alone, they take every core that this process may use.
+ifneq ($(origin JOBS),file)
+export LOKY_MAX_CPU_COUNT := $(JOBS)
+endif
+
 MAKEFLAGS += --no-print-directory
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)

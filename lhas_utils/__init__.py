@@ -8,8 +8,9 @@ from . import exercises, ledger, live, metrics, plots, quoted, ranking, regime_p
 from .claims import check_claim  # noqa: E402
 from .config import ModelSpec, RunSpec, TrainSpec, WorldSpec  # noqa: E402
 from .context import SelectionContext, coverage  # noqa: E402
-from .contract import check_selector, compare, explain  # noqa: E402
+from .contract import check_selector, explain  # noqa: E402
 from .experiments import experiment, picks, runs, summary  # noqa: E402
 from .products import evidence, minus_random, save_figure, save_table  # noqa: E402
+from .race import compare  # noqa: E402
 from .selectors import SELECTORS, standardise, top_k  # noqa: E402
 from .setup import start  # noqa: E402

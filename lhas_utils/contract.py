@@ -1,24 +1,19 @@
-"""The student's contract: a live context, a conformance kit, and a race against known selectors."""
+"""The student's contract: a live context, a conformance kit, and an explanation of every pick."""
 
 import inspect
-import sys
-from contextlib import contextmanager
+import traceback
 from functools import cached_property, lru_cache, partial
 
-import cloudpickle
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 
-from . import experiments, live, plots, selectors, sweep
-from .config import choose
+from . import experiments, selectors
 from .context import History, SelectionContext
 from .models import copy_of, encode, symbol_tokenizer, weights
 from .training import base_model
 from .worlds import skill_world
 
-_SHOWN = ("current", "future_auc", "forgetting", "ood", "long_horizon")
 _SCORES = (
     "loss",
     "el2n",
@@ -60,7 +55,8 @@ def _parts(profile: str, seed: int):
     return skill_world(spec.world, seed), symbol_tokenizer(), base_model(spec.model, seed)
 
 
-def _name(select) -> str:
+def name_of(select) -> str:
+    """Return the name of a selector: a function's, a partial's function's, or an object's class."""
     return getattr(select, "__name__", getattr(getattr(select, "func", None), "__name__", type(select).__name__))
 
 
@@ -68,13 +64,13 @@ def _call(select, ctx, budget, seed=0):
     return selectors.checked(select, ctx, budget, np.random.default_rng(seed))
 
 
-def _returned(select, ctx, budget) -> str | None:
+def returned(select, ctx, budget) -> str | None:
     """Return what is wrong with one call's result, in words, or None."""
     try:
         picks = select(ctx, budget, rng=np.random.default_rng(0))
     except TypeError as error:
-        if "argument" in str(error) and _name(select) in str(error):
-            return f"the call `{_name(select)}(ctx, {budget}, rng=rng)` failed: {error}"
+        if "argument" in str(error) and name_of(select) in str(error):
+            return f"the call `{name_of(select)}(ctx, {budget}, rng=rng)` failed: {error}"
         raise
     n = len(ctx)
     if picks is None:
@@ -175,6 +171,15 @@ _RULES = (
 )
 
 
+_SIGNALS = f"Signals, one number an example: ctx.{', ctx.'.join(_SCORES)}; vectors: ctx.embedding, ctx.sketch."
+
+
+def _raised(error: Exception, select) -> str:
+    """Return what an error says and the last line of the selector that led to it."""
+    lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.name == name_of(select)]
+    return f"it raised {type(error).__name__}: {error}" + (f"\n        in the line `{lines[-1]}`" if lines and lines[-1] else "")
+
+
 def check_selector(select, profile: str = "smoke") -> bool:
     """Check a selector against the contract and explain each broken rule in words.
 
@@ -199,11 +204,11 @@ def check_selector(select, profile: str = "smoke") -> bool:
     def fresh():
         return context(profile)
 
-    def rule(name: str, test, advice: str):
+    def rule(name: str, test, advice: str, when_raised: str | None = None):
         try:
             problem = test()
         except Exception as error:
-            problem = f"it raised {type(error).__name__}: {error}"
+            problem, advice = _raised(error, select), when_raised or advice
         print(
             f"{'broken' if problem else 'ok    '}  {name}"
             + (f"\n        {problem}\n        {advice}" if problem else "")
@@ -212,7 +217,7 @@ def check_selector(select, profile: str = "smoke") -> bool:
 
     advice = "Return exactly `budget` different integers from 0 to len(ctx) - 1, for example lu.top_k(score, budget)."
     for label, budget in (("a quarter of the pool", n // 4), ("one example", 1), ("the whole pool", n)):
-        rule(f"picks {label} ({budget} of {n})", partial(_returned, select, ctx, budget), advice)
+        rule(f"picks {label} ({budget} of {n})", partial(returned, select, ctx, budget), advice, _SIGNALS)
         if broken and budget == n // 4:
             print("the other rules were not tried: first make this one work")
             return False
@@ -262,105 +267,3 @@ def explain(select, ctx: SelectionContext, budget: int | None = None, seed: int 
         terms = pd.DataFrame({s: getattr(ctx, s)[picks] for s in used}, index=picks)
     columns = [c for c in ("skill", "task", "kind", "clean", "difficulty") if c in ctx.pool.column_names]
     return ctx.pool.to_pandas()[columns].loc[terms.index].join(terms).rename_axis("example")
-
-
-def compare(select, against=("random", "gradient", "lhas"), profile: str = "fast", seeds=(0, 1)) -> pd.DataFrame:
-    """Run a selector through all stages against known ones; draw the result and return the table.
-
-    Runs of known selectors come from the cache where they exist. With few seeds nothing here is a
-    test: the figure shows every seed as a dot.
-
-    Args:
-        select: your selector, tried once first: a broken one never starts a run.
-        against: names in `SELECTORS`.
-        seeds: evaluation seeds; every selector meets the same worlds.
-
-    Returns:
-        DataFrame selector x metric, mean over seeds.
-    """
-    problem = _returned(select, context("smoke"), 3)
-    if problem:
-        raise ValueError(f"{_name(select)}: {problem}; lu.check_selector tells more")
-    for known in against:
-        choose("against", known, selectors.SELECTORS)
-    name = _name(select)
-    name = "yours" if name in selectors.SELECTORS or not name.isidentifier() else name
-    worlds = [s for s in experiments.table1(profile) if s.selector == "random"]
-    specs = [s for s in worlds if s.seed in seeds]
-    if not specs or len(specs) != len(set(seeds)):
-        raise ValueError(f"seeds: expected some of {[s.seed for s in worlds]}; got {list(seeds)}")
-    mine = [experiments.replace(s, selector=name) for s in specs]
-    theirs = [experiments.replace(s, selector=a) for a in against for s in specs]
-    code = source(select)
-    if live.is_live():
-        new = len(sweep.missing(mine, code)) + len(sweep.missing(theirs))
-        print(f"{new} runs to compute, {len(mine) + len(theirs) - new} from the cache")
-    known = sweep.results(theirs)
-    with _by_value(select):
-        yours = sweep.results(mine, select, code)
-    yours["run"] += known["run"].max() + 1
-    runs = experiments.summary(pd.concat([known, yours], ignore_index=True))
-    _draw(runs, name)
-    return runs.groupby("selector", sort=False)[list(_SHOWN)].mean().round(3)
-
-
-@contextmanager
-def _by_value(select):
-    """Send a selector of somebody's own file to the workers as code: they may not find the file."""
-    module = sys.modules.get(getattr(select, "__module__", None) or "")
-    own = module is not None and module.__name__.partition(".")[0] not in ("__main__", "lhas_utils")
-    if own:
-        cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        if own:
-            cloudpickle.unregister_pickle_by_value(module)
-
-
-def source(select, seen: tuple = ()) -> str:
-    """Return what identifies a selector that is not registered: its code and every value it uses.
-
-    Functions it calls by name count too, so editing a helper cell starts new runs.
-    """
-    if isinstance(select, partial):
-        return source(select.func, seen) + repr((select.args, sorted(select.keywords.items())))
-    try:
-        code = inspect.getsource(select)
-    except (OSError, TypeError):
-        code = getattr(getattr(select, "__code__", None), "co_code", type(select).__name__.encode()).hex()
-    if not inspect.isfunction(select) or select in seen:
-        return code
-    outside = inspect.getclosurevars(select)
-    bound = {k: v for k, v in {**outside.nonlocals, **outside.globals}.items() if not inspect.ismodule(v)}
-    used = [(k, source(v, (*seen, select)) if inspect.isfunction(v) else _plain(v)) for k, v in sorted(bound.items())]
-    return code + repr((used, select.__defaults__, select.__kwdefaults__))
-
-
-def _plain(value) -> str:
-    return repr(value.tolist()) if isinstance(value, np.ndarray) else repr(value)
-
-
-def _draw(runs: pd.DataFrame, name: str):
-    fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.6))
-    names = list(dict.fromkeys(runs["selector"]))
-    for ax, metric in zip(axes, ("current", "future_auc", "forgetting")):
-        for i, selector in enumerate(names):
-            values = runs.loc[runs["selector"] == selector, metric]
-            mine = selector == name
-            ax.bar(
-                i,
-                values.mean(),
-                color="white" if mine else plots.COLOURS.get(selector, "0.6"),
-                edgecolor="k",
-                hatch="///" if mine else None,
-                lw=1.2 if mine else 0,
-            )
-            ax.plot([i] * len(values), values, "o", ms=3.5, color="k", mfc="white", mew=0.8)
-        ax.set_xticks(
-            range(len(names)), [plots.LABELS.get(n, n) for n in names], rotation=40, ha="right", rotation_mode="anchor"
-        )
-        ax.set_title(plots.NAMES[metric].replace(" (", "\n("), fontsize=9)
-        ax.axhline(0, color="k", lw=0.6)
-    plt.show()
-    plt.close(fig)

@@ -14,7 +14,7 @@ from scipy.cluster.vq import kmeans2
 
 import lhas_utils as lu
 
-from .contract import _returned, context
+from .contract import context, returned
 
 
 @cache
@@ -253,7 +253,7 @@ def check(number: int, attempt: Callable, profile: str = "smoke") -> None:
     e, ctx = get(number), _context(profile)
     budget = len(ctx) // 4
     ctx.terms.clear()
-    problem = _returned(attempt, ctx, budget)
+    problem = returned(attempt, ctx, budget)
     if problem:
         print(f"exercise {number}: {problem}")
         return

@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm.auto import tqdm
 
 from . import live, paths
@@ -91,7 +91,7 @@ def _base(spec):
 
 
 def _parallel(jobs, title: str):
-    """Run delayed jobs on all cores with a progress bar and ETA; nothing is shown off-screen."""
+    """Run delayed jobs on the cores this process may use (LOKY_MAX_CPU_COUNT limits them), with progress and ETA."""
     if not jobs:
         return
     cluster = os.environ.get("SCHEDULER")
@@ -99,7 +99,7 @@ def _parallel(jobs, title: str):
         from distributed import Client
 
         Client(cluster)
-    workers = -1 if cluster else min(len(jobs), os.cpu_count() or 1)
+    workers = -1 if cluster else min(len(jobs), cpu_count())
     silent = os.environ.get("LHAS_PROGRESS") == "0" or live.headless()
     with parallel_config("dask" if cluster else "loky", n_jobs=workers, **({} if cluster else {"inner_max_num_threads": 1})):
         done = Parallel(return_as="generator_unordered")(jobs)

@@ -127,7 +127,7 @@ def test_a_part_that_a_small_run_leaves_out_is_not_compared(tmp_path, monkeypatc
     for mine in ([effect(0.1, 0.1)], []):
         monkeypatch.setattr(claims, "effects", lambda claim, profile, mine=mine: mine)
         claims.check_claim("Z1", SimpleNamespace(profile="fast"))
-        assert "another: +0.100 [+0.050, +0.150], 12 seeds; this run leaves it out" in capsys.readouterr().out
+        assert "another: +0.100 [+0.050, +0.150], 12 seeds; this run leaves it out, PROFILE=full computes it" in capsys.readouterr().out
 
 
 def test_a_claim_out_of_scope_says_why(tmp_path, monkeypatch, capsys):

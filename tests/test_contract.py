@@ -1,5 +1,6 @@
 """What a student meets: the conformance kit speaks plainly, the race runs, the exercises hold."""
 
+import threading
 from functools import partial
 
 import nbformat
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 import lhas_utils as lu
-from lhas_utils import contract, exercises, live, paths, sweep
+from lhas_utils import contract, exercises, live, paths, race, sweep
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -156,6 +157,17 @@ def test_the_check_leaves_global_randomness_as_it_was():
     assert len(before) == len(np.random.get_state()[1])  # noqa: NPY002
 
 
+def misspelt(ctx, budget, *, rng):
+    return lu.top_k(ctx.losses, budget)
+
+
+def test_an_error_inside_is_shown_with_its_line_and_what_there_is(capsys):
+    assert contract.check_selector(misspelt) is False
+    said = capsys.readouterr().out
+    assert "no attribute 'losses'" in said and "in the line `return lu.top_k(ctx.losses, budget)`" in said
+    assert "ctx.align_current" in said and "ctx.embedding" in said and "Return exactly" not in said
+
+
 def test_what_is_no_function_is_refused():
     with pytest.raises(ValueError, match="expected a function"):
         contract.check_selector("random")
@@ -166,21 +178,25 @@ def test_what_is_no_function_is_refused():
 
 @pytest.mark.slow
 def test_compare_shows_yours_beside_known_ones_and_caches_it():
-    table = contract.compare(good, against=["random"], profile="smoke")
+    table = race.compare(good, against=["random"], profile="smoke")
     assert list(table.index) == ["random", "good"] and np.isfinite(table.to_numpy()).all()
     specs = [s for s in lu.experiments.table1("smoke") if s.selector == "random"]
     mine = [lu.experiments.replace(s, selector="good") for s in specs]
-    assert sweep.missing(mine, contract.source(good)) == []
-    pd.testing.assert_frame_equal(table, contract.compare(good, against=["random"], profile="smoke"))
+    assert sweep.missing(mine, race.source(good)) == []
+    pd.testing.assert_frame_equal(table, race.compare(good, against=["random"], profile="smoke"))
 
 
 def test_compare_refuses_before_any_run():
     with pytest.raises(ValueError, match="repeat another one"):
-        contract.compare(twice, profile="smoke")
+        race.compare(twice, profile="smoke")
+    with pytest.raises(ValueError, match="expected a function select.*got 'lhas'; a known name belongs in `against`"):
+        race.compare("lhas", profile="smoke")
+    with pytest.raises(ValueError, match="against: expected one of random.*got 'gradeint'"):
+        race.compare(good, against="gradeint", profile="smoke")
     with pytest.raises(ValueError, match="against: expected one of random"):
-        contract.compare(good, against=["gradeint"], profile="smoke")
+        race.compare(good, against=["gradeint"], profile="smoke")
     with pytest.raises(ValueError, match="seeds: expected some of"):
-        contract.compare(good, profile="smoke", seeds=(0, 77))
+        race.compare(good, profile="smoke", seeds=(0, 77))
 
 
 def make(weight, helper=None):
@@ -191,9 +207,34 @@ def make(weight, helper=None):
 
 
 def test_a_changed_value_or_helper_starts_new_runs():
-    assert contract.source(make(1.0)) == contract.source(make(1.0)) != contract.source(make(2.0))
-    assert contract.source(make(1.0, no_rng)) != contract.source(make(1.0, nothing))
-    assert contract.source(partial(good, x=1)) != contract.source(partial(good, x=2))
+    assert race.source(make(1.0)) == race.source(make(1.0)) != race.source(make(2.0))
+    assert race.source(make(1.0, no_rng)) != race.source(make(1.0, nothing))
+    assert race.source(partial(good, x=1)) != race.source(partial(good, x=2))
+    frames = [pd.DataFrame({"x": np.arange(500) + (np.arange(500) == k)}) for k in (250, 251)]  # the same when printed
+    assert str(frames[0]) == str(frames[1]) and race.source(make(frames[0])) != race.source(make(frames[1]))
+    assert race.source(make(print)) == race.source(make(print))
+    assert race.source(make(threading.Lock())) != race.source(make(1.0))  # cannot be pickled
+
+
+class Weighted:
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __call__(self, ctx, budget, *, rng):
+        return self.pick(ctx, budget, rng=rng)
+
+    def pick(self, ctx, budget, *, rng):
+        return lu.top_k(self.weight * ctx.loss, budget)
+
+
+def test_an_object_is_known_by_its_class_and_its_state():
+    assert race.source(Weighted(1)) == race.source(Weighted(1)) != race.source(Weighted(2))
+    assert race.source(Weighted(1).pick) == race.source(Weighted(1).pick) != race.source(Weighted(2).pick)
+
+
+def test_functions_that_share_a_line_are_told_apart():
+    first, second = (lambda ctx, n, *, rng: lu.top_k(ctx.loss, n)), (lambda ctx, n, *, rng: lu.top_k(ctx.coverage, n))
+    assert race.source(first) != race.source(second)
 
 
 def test_explain_gives_the_terms_of_each_pick(ctx):

@@ -25,7 +25,7 @@ esac
 
 
 def make(folder: Path, *args: str, **env: str) -> subprocess.CompletedProcess:
-    drop = r"MAKE.*|MFLAGS|CONDA_.*|PROFILE|DATA|MODEL|ID|JOBS|VENV|PYTHON|ONLINE"
+    drop = r"MAKE.*|MFLAGS|CONDA_.*|PROFILE|DATA|MODEL|ID|JOBS|LOKY_MAX_CPU_COUNT|VENV|PYTHON|ONLINE"
     clean = {k: v for k, v in os.environ.items() if not re.fullmatch(drop, k)}
     return subprocess.run(["make", *args], cwd=folder, env=clean | env, capture_output=True, text=True, timeout=60)
 
@@ -149,6 +149,12 @@ def test_a_lock_that_was_only_touched_keeps_the_environment(toy):
         lock.write("extra==1.0\n")
     os.utime(toy / "requirements.lock", (soon + 5, soon + 5))
     assert make(toy, "env", "PYTHON=no-such-python").returncode == 2
+
+
+def test_jobs_hold_the_runs_to_as_many_processes(toy):
+    show = "--eval=shown: ; @echo [$${LOKY_MAX_CPU_COUNT-}]"
+    assert make(toy, show, "shown", "JOBS=1").stdout == "[1]\n" == make(toy, show, "shown", JOBS="1").stdout
+    assert make(toy, show, "shown").stdout == "[]\n"
 
 
 def test_an_old_python_is_named(toy):
