@@ -107,7 +107,7 @@ def effects(claim: str, profile: str) -> list[Effect]:
     module, name = entry["check"].split(".")
     found = getattr(import_module(f"lhas_utils.{module}"), name)(profile)
     found = found if isinstance(found, list) else [found]
-    return [Effect(**({"name": name, "smallest": entry["smallest"]} | f)) for f in found]
+    return [Effect(**({"smallest": entry["smallest"]} | f)) for f in found]
 
 
 def judge(effect: Effect, p_holm: float | None = None) -> str:

@@ -26,15 +26,15 @@ def interval(x, level: float = 0.95, seed: int = 0) -> tuple[float, float, float
     return mean, float(ci.low), float(ci.high)
 
 
-def effect(values, **more) -> dict:
-    """Return the effect of a check: `interval` of one value per seed as effect, low, high, n_seeds; `more` is added."""
+def effect(values, name: str, **more) -> dict:
+    """Return a named effect of a check: `interval` of one value per seed as effect, low, high, n_seeds; `more` is added."""
     mean, low, high = interval(values)
-    return {"effect": mean, "low": low, "high": high, "n_seeds": len(values)} | more
+    return {"effect": mean, "low": low, "high": high, "n_seeds": len(values), "name": name} | more
 
 
-def exact(value: float, **more) -> dict:
-    """Return the effect of a check that has no seeds: a number without an interval."""
-    return {"effect": float(value), "low": float(value), "high": float(value), "n_seeds": 0} | more
+def exact(value: float, name: str) -> dict:
+    """Return a named effect of a check that has no seeds: a number without an interval."""
+    return {"effect": float(value), "low": float(value), "high": float(value), "n_seeds": 0, "name": name}
 
 
 def bootstrap(values, statistic, seed: int = 0, **more) -> dict:

@@ -74,10 +74,10 @@ def _runner(spec):
 def _job(spec, name, select):
     import torch
 
-    warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     runner = _runner(spec)
-    rows, picks = runner.execute(spec, select) if select else runner.execute(spec)
+    with warnings.catch_warnings(action="ignore"):  # of the libraries, in many processes
+        rows, picks = runner.execute(spec, select) if select else runner.execute(spec)
     if picks is not None:
         store(paths.CACHE / f"{name}-picks.parquet", picks)
     store(paths.CACHE / f"{name}.parquet", rows, spec=asdict(spec))

@@ -28,28 +28,28 @@ def small_eta(profile: str) -> dict:
     for instance in random_instances():
         eta = min(0.99 * theory.critical_eta(*instance), 1.0)
         held.append(theory.proposition_1(*instance, eta) == (True, True))
-    return exact(np.mean(held))
+    return exact(np.mean(held), name="share of instances")
 
 
 def as_printed(profile: str) -> dict:
     """T02: L(theta'_a) - L(theta'_b) of the counter-example at eta = 1/2; Prop. 1 says positive."""
     x = theory.counter_example()
     a, b = (theory.quadratic_loss(x["theta"] - 0.5 * x[g], x["theta_star"], x["H_next"]) for g in ("gbar_a", "gbar_b"))
-    return exact(a - b)
+    return exact(a - b, name="L(a) - L(b)")
 
 
 def gram_spectrum(profile: str) -> dict:
     """T03: share of eigenvalues of G that the k x k Gram matrix / k gives, to 1e-10 of the trace."""
     g = np.random.default_rng(0).normal(size=(6, 40)) * np.linspace(0.2, 2, 40)
     full, small = np.linalg.eigvalsh(g.T @ g / 6)[-6:], np.linalg.eigvalsh(g @ g.T / 6)
-    return exact(np.mean(abs(full - small) < 1e-10 * np.trace(g @ g.T)))
+    return exact(np.mean(abs(full - small) < 1e-10 * np.trace(g @ g.T)), name="share of agreeing eigenvalues")
 
 
 def spread_closed_form(profile: str) -> dict:
     """T08: difference of Var X / (E X)^2 between the paper's printed C of Gradient and of LHAS, 16 dimensions."""
     mean_var = [theory.transfer_moments(np.diag(theory.spectrum(C, 16)), np.eye(16)) for C in (0.63, 0.25)]
     high, low = (var / mean**2 for mean, var in mean_var)
-    return exact(high - low)
+    return exact(high - low, name="relative variance at C = 0.63 - at 0.25")
 
 
 def spread_single_direction(profile: str) -> dict:
@@ -59,7 +59,7 @@ def spread_single_direction(profile: str) -> dict:
         gbar = np.sqrt(theory.spectrum(C, 16))
         mean, var = theory.transfer_moments(np.outer(gbar, gbar), np.eye(16))
         ratios.append(var / mean**2)
-    return exact(round(ratios[0] - ratios[1], 12))
+    return exact(round(ratios[0] - ratios[1], 12), name="relative variance at C = 0.63 - at 0.25")
 
 
 def regret_grows(profile: str) -> list[dict]:
@@ -80,12 +80,12 @@ def _fits(profile: str, arm: str, eta: float | None = None):
 
 def first_order_small(profile: str) -> dict:
     """T04: R^2 of the first-order prediction of the next stage's loss change, one step of eta = 0.001."""
-    return effect(_fits(profile, "sgd", 0.001)["first"])
+    return effect(_fits(profile, "sgd", 0.001)["first"], name="R^2")
 
 
 def equal_gain_pairs(profile: str) -> dict:
     """T05: share of pairs of nearly equal current gain ordered as Prop. 1 says, eta = 0.001, minus 1/2."""
-    return effect(_fits(profile, "sgd", 0.001)["pairs"] - 0.5)
+    return effect(_fits(profile, "sgd", 0.001)["pairs"] - 0.5, name="share of pairs - 1/2")
 
 
 def training_step(profile: str) -> list[dict]:
@@ -96,7 +96,7 @@ def training_step(profile: str) -> list[dict]:
 
 def whole_stage(profile: str) -> dict:
     """T07: Spearman correlation of the first-order prediction with the change after a whole stage."""
-    return effect(_fits(profile, "train")["spearman"])
+    return effect(_fits(profile, "train")["spearman"], name="Spearman's rho")
 
 
 def spread_measured(profile: str) -> list[dict]:
