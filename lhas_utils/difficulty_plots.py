@@ -36,7 +36,7 @@ def heatmaps(cells: pd.DataFrame, ridges: pd.DataFrame):
             ax.text(j, i, f"{v:+.2f}", ha="center", va="bottom", fontsize=8, color="w" if abs(v) > 0.6 * top else "k")
         mid, low, high = (np.interp(r[c], table.columns, range(table.shape[1])) for c in ("d_star", "low", "high"))
         bars, at = np.maximum([mid - low, high - mid], 0), np.arange(len(r)) - 0.25
-        ax.errorbar(mid, at, xerr=bars, color="k", marker="o", mfc="w", ms=5, lw=1, capsize=2)
+        ax.errorbar(mid, at, xerr=bars, color="k", ls="none", marker="o", mfc="w", ms=5, elinewidth=1, capsize=2)
         ax.set(title=f"{skill}, {base} base", xlabel="level d trained on")
         ax.set_xticks(range(table.shape[1]), table.columns)
         ax.set_yticks(range(table.shape[0]), table.index)

@@ -95,7 +95,7 @@ def curves(ax, probe: pd.DataFrame):
 def gap(ax, null: np.ndarray, observed: dict[str, float]):
     """Draw the permutation null of the myopia gap and observed values as labelled lines."""
     values, counts = np.unique(np.round(null, 6), return_counts=True)
-    ax.bar(values, counts / counts.sum(), width=0.8 * np.diff(values).min(), color="0.8", label="random rankings of as many")
+    ax.bar(values, counts / counts.sum(), width=0.8 * np.diff(values).min(), color="0.8", label="random rankings")
     for (label, value), dash in zip(observed.items(), ("-", "--", ":")):
         ax.axvline(value, color="k", ls=dash, lw=1.2, label=f"{label}: {value:.3f}")
     ax.set(xlabel="myopia gap (eq. 3)", ylabel="probability", ylim=(0, 1.6 * counts.max() / counts.sum()))  # room for the legend

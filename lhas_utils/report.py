@@ -110,7 +110,13 @@ def findings() -> str:
     return "\n".join(lines)
 
 
-GENERATED = {"summary": summary_line, "headlines": headlines, "claims": claims_table, "table1": findings}
+def main_figure() -> str:
+    """Return the published Fig. 2 as a Markdown image with its alt text and its caption."""
+    side = json.loads((paths.figures("full") / "fig2_rank_reversal.json").read_text())
+    return f"![{side['alt']}](figures/fig2_rank_reversal.png)\n\n*{side['caption']}*"
+
+
+GENERATED = {"summary": summary_line, "headlines": headlines, "figure": main_figure, "claims": claims_table, "table1": findings}
 
 
 def readme(text: str) -> str:
