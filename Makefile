@@ -231,7 +231,8 @@ bench: $(ENV) ## speed comparisons of tests/benchmarks (peers: pip install '.[be
 refresh: $(BUILT) ## store the outputs of PROFILE=fast in notebooks/ (the only way outputs enter git)
 	@for name in $(NAMES); do
 	  new=$(OUT)/$$name.stored.tmp old=notebooks/$$name.ipynb
-	  "$(PY)" -m nbstripout --keep-output --keep-count --keep-id --extra-keys "$(STRIP)" -t < $(OUT)/$$name.ipynb > $$new
+	  "$(PY)" -m nbconvert --to notebook --stdout --log-level ERROR --CoalesceStreamsPreprocessor.enabled=True $(OUT)/$$name.ipynb \
+	    | "$(PY)" -m nbstripout --keep-output --keep-count --keep-id --extra-keys "$(STRIP)" -t > $$new
 	  if cmp -s $$new $$old; then
 	    rm $$new
 	  else
