@@ -59,6 +59,13 @@ def opworld(profile: str) -> list[OpSpec]:
     return [OpSpec(b, s, op, n, **small) for s, b, op, n in product(range(seeds), ("weak", "strong"), levels, sizes)]
 
 
+def develop_opworld(profile: str) -> list[OpSpec]:
+    """Return the runs that chose OpWorld's step size: the highest mean gain on a development seed."""
+    _, levels, sizes = OP_PLANS["full"]
+    grid = product((3e-4, 1e-3, 2e-3), ("weak", "strong"), sizes[1:], levels)
+    return [OpSpec(base, 1000, op, n, lr=lr) for lr, base, n, op in grid]
+
+
 @cache
 def op_runs(profile: str) -> pd.DataFrame:
     """Return one row per OpWorld run: base, seed, op, n, exact match `before` and `after` (means over levels), `gain`."""

@@ -12,7 +12,7 @@ import pandas as pd
 
 from . import metrics, sweep, worlds
 from .config import CURRICULA, ORDERS, PROFILES, SEQUENCES, ModelSpec, RunSpec, TrainSpec, WorldSpec, choose
-from .difficulty import difficulty, opworld
+from .difficulty import develop_opworld, difficulty, opworld
 from .local_analysis import LocalSpec
 from .selectors import PAPER
 from .true_effect import EffectSpec
@@ -207,7 +207,7 @@ EXPERIMENTS = {
     f.__name__: f
     for f in (
         table1, controls, budgets, ablations, sensitivity, lora, sequences, orders, regimes, persistence, curricula, others, bands,
-        true_effect, local, difficulty, opworld, develop, develop_lora,
+        true_effect, local, difficulty, opworld, develop, develop_lora, develop_opworld,
     )
 }
 

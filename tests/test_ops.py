@@ -245,4 +245,6 @@ def test_checks_are_empty_without_runs():
 def test_plan_of_the_published_run():
     specs = difficulty.opworld("full")
     assert len(specs) == len(set(specs)) == 120 and {s.seed for s in specs} == set(range(5))
+    chosen = difficulty.develop_opworld("full")
+    assert {s.seed for s in chosen} == {1000} and specs[0].lr in {s.lr for s in chosen}
     assert {s.base for s in difficulty.opworld("smoke")} == {"weak", "strong"}
