@@ -88,7 +88,9 @@ def source(select, seen: tuple = ()) -> str:
         call = type(select).__call__
         body = source(call, seen) if inspect.isfunction(call) else repr(select)
         return _text(type(select)) + body + _digest(getattr(select, "__dict__", None))
-    code = _text(select) + select.__code__.co_code.hex() + repr(select.__code__.co_names)  # lambdas may share a line
+    body = select.__code__  # beside the text, because lambdas may share a line
+    constants = [c for c in body.co_consts if not inspect.iscode(c)]  # code cannot be hashed
+    code = _text(select) + body.co_code.hex() + _digest((body.co_names, constants))
     if select in seen:
         return code
     outside = inspect.getclosurevars(select)

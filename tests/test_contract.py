@@ -235,6 +235,8 @@ def test_an_object_is_known_by_its_class_and_its_state():
 def test_functions_that_share_a_line_are_told_apart():
     first, second = (lambda ctx, n, *, rng: lu.top_k(ctx.loss, n)), (lambda ctx, n, *, rng: lu.top_k(ctx.coverage, n))
     assert race.source(first) != race.source(second)
+    low, high = (lambda ctx, n, *, rng: lu.top_k(ctx.loss * 2, n)), (lambda ctx, n, *, rng: lu.top_k(ctx.loss * 3, n))
+    assert race.source(low) != race.source(high)
 
 
 def test_explain_gives_the_terms_of_each_pick(ctx):
