@@ -30,6 +30,12 @@ def _base_shift(levels):
     return lambda g: np.mean([peak(levels, s) - peak(levels, w) for w, s in g.transpose(1, 0, 2)])
 
 
+def _best_against_ends(gain, who: str) -> list[dict]:
+    """Return gain at the best level minus at each end (`gaps.held_out_optimum`) of gains (S, D)."""
+    both = gaps.held_out_optimum(gain)
+    return [effect(both[:, k], name=f"{who}, best - {end}") for k, end in enumerate(("easiest", "hardest"))]
+
+
 def grows_with_n(profile: str) -> list[dict]:
     """D01: gain at the largest minus at the smallest n, mean over levels, per skill (weak base)."""
     out = []
@@ -54,8 +60,7 @@ def interior_optimum(profile: str) -> list[dict]:
     out = []
     for skill in _skills(profile):
         values, *_ = grid(difficulty.runs(profile), skill=skill)
-        both = gaps.held_out_optimum(values[:, -1])
-        out += [effect(both[:, k], name=f"{skill}, best - {end}") for k, end in enumerate(("easiest", "hardest"))]
+        out += _best_against_ends(values[:, -1], skill)
     return out
 
 
@@ -227,26 +232,23 @@ def measures_agree(profile: str) -> list[dict]:
 
 
 def _op_gains(profile: str) -> dict:
-    """Return base -> (gains (S, N, D), sizes, levels) of the OpWorld runs."""
-    out, runs = {}, difficulty.op_runs(profile)
-    for base, part in runs.groupby("base") if len(runs) else ():
-        axes = [sorted(part[c].unique()) for c in ("seed", "n", "op")]
-        out[base] = part.sort_values(["seed", "n", "op"])["gain"].to_numpy().reshape([len(a) for a in axes]), *axes[1:]
-    return out
+    """Return base -> (gains (S, N, D), seeds, sizes, levels) of the OpWorld runs."""
+    runs = difficulty.op_runs(profile)
+    groups = runs.groupby("base") if len(runs) else ()
+    return {base: gaps.cube(part, "gain", ("seed", "n", "op"), f"OpWorld, {base} base") for base, part in groups}
 
 
 def op_interior_optimum(profile: str) -> list[dict]:
     """D24: gain at the best level (chosen on the other seeds) minus at each end, largest n, per base (OpWorld)."""
     out = []
     for base, (values, *_) in _op_gains(profile).items():
-        both = gaps.held_out_optimum(values[:, -1])
-        out += [effect(both[:, k], name=f"{base} base, best - {end}") for k, end in enumerate(("easiest", "hardest"))]
+        out += _best_against_ends(values[:, -1], f"{base} base")
     return out
 
 
 def op_optimum_moves_with_n(profile: str) -> list[dict]:
     """D25: d*(largest n) - d*(smallest n) per base, in operations (OpWorld)."""
-    return [bootstrap(v, _shift(levels), name=f"{base} base") for base, (v, _, levels) in _op_gains(profile).items()]
+    return [bootstrap(v, _shift(levels), name=f"{base} base") for base, (v, _, _, levels) in _op_gains(profile).items()]
 
 
 def op_optimum_moves_with_base(profile: str) -> list[dict]:
@@ -254,5 +256,5 @@ def op_optimum_moves_with_base(profile: str) -> list[dict]:
     bases = _op_gains(profile)
     if not bases:
         return []
-    (weak, _, levels), (strong, *_) = bases["weak"], bases["strong"]
+    (weak, _, _, levels), (strong, *_) = bases["weak"], bases["strong"]
     return [bootstrap(np.stack([weak, strong], 1), _base_shift(levels), name="strong - weak base")]

@@ -61,16 +61,20 @@ def by_slice(rows: pd.DataFrame) -> pd.DataFrame:
     return out.assign(level=out["slice"].astype(int)).drop(columns="slice")
 
 
+def cube(runs: pd.DataFrame, metric: str, names: tuple[str, ...], what: str) -> tuple:
+    """Return (values, one axis a name...) of one metric on a complete grid of runs; a hole is an error that says `what`."""
+    axes = [sorted(runs[c].unique()) for c in names]
+    values = runs.set_index(list(names))[metric].reindex(pd.MultiIndex.from_product(axes)).to_numpy(float)
+    if np.isnan(values).any() or not len(values):
+        raise ValueError(f"{what}: expected every {' x '.join(names)}; got {len(runs)} runs")
+    return values.reshape([len(a) for a in axes]), *axes
+
+
 def grid(runs: pd.DataFrame, metric="gain", skill="sort", base="weak", loss="sft", match="steps", lr=LR) -> tuple:
     """Return (values (S, N, D), seeds, sizes, levels) of one metric on the untrimmed one-level runs of a setting."""
     wanted = {"skill": skill, "base": base, "loss": loss, "match": match, "lr": lr, "trim": "none"}
     part = runs[(runs["d"] > 0) & np.logical_and.reduce([runs[k] == v for k, v in wanted.items()])]
-    axes = [sorted(part[c].unique()) for c in ("seed", "n", "d")]
-    index = pd.MultiIndex.from_product(axes)
-    values = part.set_index(["seed", "n", "d"])[metric].reindex(index).to_numpy(float)
-    if np.isnan(values).any() or not len(values):
-        raise ValueError(f"grid {wanted}: expected every seed x n x d; got {len(part)} runs")
-    return values.reshape([len(a) for a in axes]), *axes
+    return cube(part, metric, ("seed", "n", "d"), f"grid {wanted}")
 
 
 def peak(levels, gain) -> float:

@@ -24,6 +24,24 @@ def root() -> Path:
     return ROOT
 
 
+@pytest.fixture
+def tidy_rows():
+    """A function that runs a spec twice and returns its rows: equal both times, no picks, global randomness untouched."""
+    import pandas as pd
+    import torch
+
+    def rows_of(execute, spec):
+        before = torch.get_rng_state()
+        rows, picks = execute(spec)
+        again, _ = execute(spec)
+        assert torch.equal(before, torch.get_rng_state())
+        pd.testing.assert_frame_equal(rows, again)
+        assert picks is None
+        return rows
+
+    return rows_of
+
+
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     """Every test starts in an empty folder: nothing may rely on the current one."""
