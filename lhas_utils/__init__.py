@@ -1,16 +1,33 @@
-"""Companion to arXiv:2605.30537 (long-term effects of data selection) and arXiv:2605.12906 (data difficulty)."""
+"""Companion to arXiv:2605.30537 (long-term effects of data selection) and arXiv:2605.12906 (data difficulty).
+
+Rooms, each importing only from those before it: core, worlds, learning, selection, studies, runs, analysis, claims,
+figures, reader. What notebooks use stands here.
+"""
 
 import os
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from . import exercises, ledger, live, metrics, plots, quoted, ranking, regime_plots, selectors, signals, stats, worlds  # noqa: E402
-from .claims import check_claim  # noqa: E402
-from .config import ModelSpec, RunSpec, TrainSpec, WorldSpec  # noqa: E402
-from .context import SelectionContext, coverage  # noqa: E402
-from .contract import check_selector, explain  # noqa: E402
-from .experiments import experiment, picks, runs, summary  # noqa: E402
-from .products import evidence, minus_random, save_figure, save_table  # noqa: E402
-from .race import compare  # noqa: E402
-from .selectors import SELECTORS, standardise, top_k  # noqa: E402
-from .setup import start  # noqa: E402
+from . import analysis, claims, core, figures, learning, selection, studies, worlds
+from .analysis import evidence, metrics, minus_random, runs, save_table, summary, theory
+from .analysis import statistics as stats
+from .claims import check_claim, ledger, quoted, ranking
+from .core import ModelSpec, TrainSpec
+from .figures import difficulty_figures as difficulty_plots
+from .figures import save_figure
+from .figures import theory_figures as theory_plots
+from .reader import check_selector, compare, context, exercises, explain, live, start
+from .runs import ABLATIONS, WEIGHTS, base_line, experiment, picks, published, results, text_specs
+from .selection import SELECTORS, SelectionContext, coverage, selectors, signals, standardise, top_k
+from .studies import RunSpec
+from .worlds import WorldSpec
+
+plots = regime_plots = figures
+
+__all__ = """
+    ABLATIONS ModelSpec RunSpec SELECTORS SelectionContext TrainSpec WEIGHTS WorldSpec analysis base_line check_claim
+    check_selector claims compare context core coverage difficulty_plots evidence exercises experiment explain figures
+    learning ledger live metrics minus_random picks plots published quoted ranking regime_plots results runs save_figure
+    save_table selection selectors signals standardise start stats studies summary text_specs theory theory_plots top_k
+    worlds
+""".split()

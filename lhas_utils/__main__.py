@@ -3,67 +3,55 @@
 import argparse
 import sys
 
-from . import claims, experiments, paths, report, sweep
-from .config import PROFILES
+from . import claims
+from .core import PROFILES
+from .reader import Setup, readme, site, stored
+from .runs import NOTEBOOKS, fill, missing, publish_rows, run_text, specs
 
 
-def run(notebooks: list[str], profile: str):
+def run(notebooks: list[str], profile: str) -> None:
     """Fill the run cache with everything these notebooks read (all of them by default)."""
-    names = list(dict.fromkeys(e for n in notebooks or experiments.NOTEBOOKS for e in experiments.NOTEBOOKS.get(n, ())))
-    specs = list(dict.fromkeys(s for name in names for s in experiments.EXPERIMENTS[name](profile)))
-    todo = len(sweep.missing(specs))
-    print(f"runs: {len(specs)} at profile {profile}, {len(specs) - todo} in the cache, {todo} to compute", flush=True)
-    sweep.fill(specs)
+    names = dict.fromkeys(name for n in notebooks or NOTEBOOKS for name in NOTEBOOKS.get(n, ()))
+    grid = list(dict.fromkeys(spec for name in names for spec in specs(name, profile)))
+    todo = len(missing(grid))
+    print(f"runs: {len(grid)} at profile {profile}, {len(grid) - todo} in the cache, {todo} to compute", flush=True)
+    fill(grid)
     if not notebooks or "07" in notebooks:
-        real("", "", profile)
+        run_text("", "", profile)
 
 
-def real(data: str, model: str, profile: str):
+def real(data: str, model: str, profile: str) -> None:
     """Run the protocol on real text: a folder or hub name, and optionally a pretrained model."""
-    from . import real
-
-    real.main(data, model, profile)
+    run_text(data, model, profile)
 
 
-def show(profile: str):
-    """Print the published verdicts."""
-    table = claims.published()
-    for claim, entry in claims.contract().items():
-        verdict = table["verdict"].get(claim, "not published yet")
-        print(f"{claim:5} {verdict:18} {entry['statement']}")
+def publish(profile: str) -> None:
+    """Write the raw rows of every experiment and judge every claim from them."""
+    if profile != "full":
+        raise ValueError(f"publish: expected profile full; got {profile}")
+    publish_rows()
+    claims.publish()
 
 
-def publish(profile: str):
-    """Write the raw rows of every experiment and judge every claim."""
-    table = report.publish(profile)
-    print(f"published: {len(table)} verdicts and the rows behind them, in {paths.data(profile)}")
-
-
-def one(claim: str, profile: str):
+def claim(claim: str, profile: str) -> None:
     """Compute exactly what one claim needs and print its effect and verdict."""
-    from .setup import Setup
-
     claims.check_claim(claim, Setup("claim", profile))
 
 
-def html(profile: str):
-    """Build the static site of the executed notebooks in build/html."""
-    from . import site
-
-    site.show(profile)
-
-
-def main(argv=None):
+def main(argv: list[str] | None = None) -> None:
     """Parse the command line and run one verb; bad input ends in one line, not in a traceback."""
-    verbs = {
-        "run": (run, ("notebooks",)),
-        "real": (real, ("data", "model")),
-        "claims": (show, ()),
-        "claim": (one, ("claim",)),
-        "publish": (publish, ()),
-        "verify": (report.show_verify, ()),
-        "readme": (lambda profile: report.write_readme(), ()),
-        "html": (html, ()),
+    verbs = {  # verb -> (function, what it takes)
+        "run": (run, ("notebooks", "profile")),
+        "real": (real, ("data", "model", "profile")),
+        "claims": (claims.ledger.show_lines, ()),
+        "claim": (claim, ("claim", "profile")),
+        "publish": (publish, ("profile",)),
+        "judge": (claims.rejudge, ()),
+        "verify": (claims.comparison.show_verify, ("profile",)),
+        "readme": (readme.write_readme, ()),
+        "refresh": (stored.refresh, ()),
+        "copies": (stored.copies, ("profile",)),
+        "html": (site.show, ("profile",)),
     }
     parser = argparse.ArgumentParser(prog="python -m lhas_utils", description=__doc__)
     commands = parser.add_subparsers(dest="verb", required=True)
@@ -77,7 +65,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     function, names = verbs[args.verb]
     try:
-        function(*(getattr(args, n) for n in names), args.profile)
+        sys.exit(function(*(getattr(args, n) for n in names)))
     except ValueError as error:
         sys.exit(f"error: {error}")
 

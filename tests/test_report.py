@@ -41,7 +41,11 @@ def test_the_published_rows_come_from_the_runs_that_the_full_profile_asks_for():
 def test_publish_writes_rows_digests_and_verdicts(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "data", lambda profile: tmp_path)
     monkeypatch.setattr(experiments, "NOTEBOOKS", {"01": ("table1",), "09": ("table1",)})
-    monkeypatch.setattr(experiments, "experiment", lambda name, profile: pd.DataFrame({"seed": [0, 1], "value": [0.5, 1.0], "run": [0, 1]}))
+    monkeypatch.setattr(
+        experiments,
+        "experiment",
+        lambda name, profile: pd.DataFrame({"seed": [0, 1], "value": [0.5, 1.0], "run": [0, 1]}),
+    )
     monkeypatch.setattr(claims, "publish", lambda profile: pd.DataFrame({"verdict": ["PARTLY"]}))
     assert report.publish("smoke")["verdict"].tolist() == ["PARTLY"]
     assert pd.read_csv(tmp_path / "runs_table1.csv.gz").to_dict("list") == {"seed": [0, 1], "value": [0.5, 1.0]}

@@ -30,7 +30,9 @@ def test_expansion_by_hand():
 def test_expansion_is_exact_at_every_step_size(seed, eta):
     (theta, theta_star, H, g, _), *_ = theory_claims.random_instances(1, seed=seed)
     L, l, q = theory.expansion(theta, theta_star, H, g)
-    assert theory.quadratic_loss(theta - eta * g, theta_star, H) == pytest.approx(L - eta * l + eta**2 / 2 * q, rel=1e-9, abs=1e-9)
+    assert theory.quadratic_loss(theta - eta * g, theta_star, H) == pytest.approx(
+        L - eta * l + eta**2 / 2 * q, rel=1e-9, abs=1e-9
+    )
 
 
 @given(SEEDS, st.floats(0.01, 0.99))

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from lhas_utils import models, selectors, signals, training, worlds
-from lhas_utils.config import ModelSpec, WorldSpec
+from lhas_utils.core import ModelSpec
+from lhas_utils.learning import create, encode, example_loss, word_level
+from lhas_utils.selection import selectors, signals
+from lhas_utils.worlds import WorldSpec, skill_world
+from lhas_utils.worlds.symbols import TOKENS
 
 
 def clock(function, repeat=3):
@@ -27,9 +30,9 @@ def clock(function, repeat=3):
 @pytest.fixture(scope="module")
 def pool():
     torch.set_num_threads(1)
-    tokenizer = models.symbol_tokenizer()
-    world = worlds.skill_world(WorldSpec(pool_size=256, test_size=8), 1000)
-    return models.create(ModelSpec(), tokenizer, 0).eval(), models.encode(world.stages[1].pool, tokenizer)
+    tokenizer = word_level(TOKENS)
+    world = skill_world(WorldSpec(pool_size=256, test_size=8), 1000)
+    return create(ModelSpec(), tokenizer, 0).eval(), encode(world.stages[1].pool, tokenizer)
 
 
 def report(title, slow, fast):
@@ -43,7 +46,7 @@ def bench_per_example_gradients(pool):
         values = [p for p in model.parameters() if p.requires_grad]
         out = []
         for i in range(len(data)):
-            loss = training.example_loss(model, data.take([i])).mean()
+            loss = example_loss(model, data.take([i])).mean()
             out.append(torch.cat([g.flatten() for g in torch.autograd.grad(loss, values)]).norm().item())
         return np.array(out)
 
@@ -56,7 +59,9 @@ def bench_per_example_gradients(pool):
 def bench_nuclear_norm(pool):
     logits = torch.randn(512, 16, 72, generator=torch.Generator().manual_seed(0))
     slow, expected = clock(lambda: torch.linalg.svdvals(logits).sum(-1))
-    fast, got = clock(lambda: torch.linalg.eigvalsh((logits @ logits.transpose(1, 2)).double()).clamp(min=0).sqrt().sum(-1))
+    fast, got = clock(
+        lambda: torch.linalg.eigvalsh((logits @ logits.transpose(1, 2)).double()).clamp(min=0).sqrt().sum(-1)
+    )
     np.testing.assert_allclose(got, expected, rtol=1e-4)
     report("nuclear norm, Gram eigenvalues against singular values", slow, fast)
 
@@ -78,7 +83,10 @@ def bench_facility_location():
 
     unit = phi / np.linalg.norm(phi, axis=1, keepdims=True)
     similarity = (1 + unit @ unit.T) / 2
-    slow, peer = clock(lambda: apricot.FacilityLocationSelection(100, metric="precomputed", optimizer="lazy").fit(similarity).ranking, 1)
+    slow, peer = clock(
+        lambda: apricot.FacilityLocationSelection(100, metric="precomputed", optimizer="lazy").fit(similarity).ranking,
+        1,
+    )
     fast, ours = clock(lambda: selectors.facility_location(Stub, 100, rng=None))
     value = [similarity[:, list(s)].max(1).sum() for s in (peer, ours)]
     np.testing.assert_allclose(*value, rtol=1e-5)

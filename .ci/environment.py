@@ -1,0 +1,127 @@
+"""The Python environment behind `make`: made from requirements.lock, compared with a conda one, resolved anew, removed.
+
+Plain Python, for nothing is installed yet when it runs: python .ci/environment.py ready|clear|lock|conda|complete
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from importlib.metadata import distributions
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCK = ROOT / "requirements.lock"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PINS = dict(line.split("==") for line in PROJECT["dependencies"])  # each installs a module of its own name
+MARKER = ".lhas"  # stands in every folder that this script made, and lets it remove that folder again
+GPU = re.compile(r"(nvidia-|cuda-|triton==)")  # what only a Linux GPU build of torch brings
+
+
+def run(*command: str | Path) -> None:
+    """Run a program from the project's folder; stop with its exit code when it fails."""
+    code = subprocess.run([str(c) for c in command], cwd=ROOT, check=False).returncode
+    if code:
+        sys.exit(code)
+
+
+def clear(folder: Path) -> None:
+    """Remove an environment that this script made; stop, with nothing erased, where it made none."""
+    if not os.path.lexists(folder) or (folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())):
+        return
+    if folder.is_symlink() or not all((folder / name).is_file() for name in ("pyvenv.cfg", MARKER)):
+        sys.exit(f"VENV={folder} is no environment that make made: nothing was erased; remove it or name another")
+    shutil.rmtree(folder)
+
+
+def make(folder: Path) -> None:
+    """Make the environment; `.ready`, a copy of the lock, comes last: a half-made one is never taken as ready.
+
+    Two installations: the first takes what the lock lists without resolving it again (twice as fast); the second lets
+    pip see what this platform needs beyond the lock (the CUDA runtime of a GPU build of torch, appnope on macOS).
+    """
+    begin = time.monotonic()
+    clear(folder)
+    print(
+        f"Making {folder} with Python {sys.version.split()[0]} from requirements.lock "
+        "(about 2 minutes on a fast connection, 2 GB of disk) ...",
+        flush=True,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).touch()
+    if subprocess.run([sys.executable, "-m", "venv", folder], check=False).returncode:
+        shutil.rmtree(folder)
+        sys.exit("could not make a virtual environment (on Debian and Ubuntu: apt install python3-venv)")
+    python = folder / "bin/python"
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    quiet = [] if sys.stdout.isatty() else ["-q"]
+    run(*pip, "install", *quiet, "--no-compile", "--no-deps", "-r", LOCK)
+    run(*pip, "install", *quiet, "--no-compile", "-r", LOCK)
+    run(*pip, "check")
+    # The package is this folder, also for a JupyterLab started by hand.
+    (next(folder.glob("lib/python3*")) / "site-packages/lhas-companion.pth").write_text(f"{ROOT}\n", encoding="utf-8")
+    deep = {"matplotlib": "matplotlib.pyplot", "scipy": "scipy.stats"}
+    run(python, "-c", "\n".join(f"import {deep.get(name, name)}" for name in PINS if name != "nbval"))
+    shutil.copy(LOCK, folder / ".ready")
+    print(f"{folder} is ready after {(time.monotonic() - begin) / 60:.1f} min")
+
+
+def complete() -> None:
+    """Exit with 0 if this interpreter finds every direct dependency."""
+    sys.exit(any(find_spec(name) is None for name in PINS))
+
+
+def conda() -> None:
+    """Say how this (conda) environment differs from the pins; it is used as it is, unless something is missing."""
+    found = {d.name.lower(): d.version.split("+")[0] for d in distributions()}
+    for name, pin in PINS.items():
+        if found.get(name, pin) != pin:
+            print(f"note: {name} {found[name]} is active, {pin} is pinned")
+    if missing := [name for name in PINS if name not in found]:
+        sys.exit(f"the active conda environment lacks {', '.join(missing)}: conda env update -f environment.yml")
+    print(f"using the active conda environment: {sys.prefix}")
+
+
+def lock(upgrade: bool) -> None:
+    """Resolve pyproject.toml into requirements.lock with uv; present pins stay where they can, without `upgrade`."""
+    work = ROOT / "build/lock"
+    shutil.rmtree(work, ignore_errors=True)
+    run(sys.executable, "-m", "venv", work)
+    (uv,) = PROJECT["optional-dependencies"]["lock"]
+    run(work / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", uv)
+    old, new = LOCK.read_text(encoding="utf-8") if LOCK.exists() else "", work / "new.txt"
+    new.write_text(old, encoding="utf-8")
+    lowest = PROJECT["requires-python"].removeprefix(">=")
+    options = ["--extra", "dev", "--python-version", lowest, "--no-annotate", "--no-header", "--quiet", "--no-cache"]
+    run(work / "bin/uv", "pip", "compile", "pyproject.toml", *options, *["--upgrade"] * upgrade, "-o", new)
+    head = [line for line in old.splitlines() if line.startswith("#")]
+    pins = [line for line in new.read_text(encoding="utf-8").splitlines() if not GPU.match(line)]
+    if odd := [line for line in pins if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.!]*", line)]:
+        sys.exit(f"make lock: expected plain pins, received {odd}")
+    text = "\n".join([*head, *pins, ""])
+    print("requirements.lock is unchanged" if text == old else "requirements.lock written")
+    LOCK.write_text(text, encoding="utf-8")
+    shutil.rmtree(work)
+
+
+def main() -> None:
+    """Run one verb; what it works on stands in VENV and UPGRADE."""
+    verb = sys.argv[1]
+    if verb in ("complete", "conda"):
+        return {"complete": complete, "conda": conda}[verb]()
+    if verb == "lock":
+        return lock(upgrade=bool(os.environ["UPGRADE"]))
+    if not os.environ["VENV"]:
+        sys.exit("VENV is empty: expected the name of a folder")
+    return {"ready": make, "clear": clear}[verb](Path(os.environ["VENV"]).absolute())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,17 @@
+"""From tidy rows to numbers: metrics, statistics of paired runs, tables, theory, and the difficulty study."""
+
+from . import agreement, bound, metrics, optimum, statistics, theory
+from .agreement import concentration_against_spread, correlations, fit_quality
+from .bound import bounds
+from .optimum import by_slice, difficulty_rows, difficulty_runs, grid, measures, per_run, ridge
+from .statistics import differences, readable
+from .summary import runs, summary
+from .tables import (
+    TEXT_METRICS,
+    against_random,
+    evidence,
+    minus_random,
+    save_table,
+    text_summary,
+    text_table,
+)

@@ -1,0 +1,81 @@
+"""How well a cheap number tells a measured one: Taylor terms, update concentration, selectors' scores."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from ..studies import TARGETS
+
+
+def r_squared(actual: ArrayLike, predicted: ArrayLike) -> float:
+    """Return 1 - sum (y - yhat)^2 / sum (y - mean y)^2, no refit; in (-inf, 1]."""
+    y, predicted = np.asarray(actual, float), np.asarray(predicted, float)
+    return float(1 - ((y - predicted) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+
+
+def fit_quality(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return per run, arm and step size how well the Taylor terms tell the next stage's loss change.
+
+    Args:
+        rows: rows of the experiment `local`.
+
+    Returns:
+        DataFrame seed, arm, eta, length (mean), first and second (R^2 against the identity line), spearman (first
+        order against actual) and pairs: the share of pairs of selections with nearly equal current gain (the closest
+        tenth) that the inner product orders as the actual loss does, which is what Prop. 1 says of them.
+    """
+    out = []
+    for (seed, arm, eta), g in rows.groupby(["seed", "arm", "eta"], sort=False):
+        i, j = np.triu_indices(len(g), 1)
+        first, after, now = (g[c].to_numpy() for c in ("first", "next", "now"))
+        gap = abs(now[i] - now[j])
+        near = gap <= np.quantile(gap, 0.1)
+        same = (np.sign(first[i] - first[j]) == np.sign(after[i] - after[j]))[near]
+        fit = {"first": r_squared(after, first), "second": r_squared(after, g["second"])}
+        order = {"spearman": g["first"].corr(g["next"], "spearman"), "pairs": same.mean()}
+        out.append({"seed": seed, "arm": arm, "eta": eta, "length": g["length"].mean()} | fit | order)
+    return pd.DataFrame(out)
+
+
+def concentration_against_spread(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return Spearman's rho of C(S) with the spread of transfer among selections of one size, per seed.
+
+    Args:
+        rows: rows of the experiment `local`.
+
+    Returns:
+        DataFrame seed, size (batch or budget), rho, rho_gaussian (of the spread with its Gaussian prediction).
+    """
+    one = rows[rows["arm"] == "adamw"]
+    size = pd.Series(np.where(one["kind"] == "batch", "batch", "budget"), one.index, name="size")
+    groups = one.groupby([one["seed"], size])[["C", "spread", "spread_gaussian"]]
+    rho = {key: g.corr("spearman")["spread"] for key, g in groups}
+    table = [(*key, r["C"], r["spread_gaussian"]) for key, r in rho.items()]
+    return pd.DataFrame(table, columns=["seed", "size", "rho", "rho_gaussian"])
+
+
+def _rho(a: pd.Series, b: pd.Series) -> float:
+    """Return Spearman's rho, and 0 for a side without any order."""
+    return float(stats.spearmanr(a, b).statistic) if a.nunique() > 1 and b.nunique() > 1 else 0.0
+
+
+def correlations(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return Spearman's rho of every selector's order with every effect: seed, selector, target, rho.
+
+    `selector` is also `reliability`: the two half estimates' rho r, stepped up to the whole by Spearman-Brown,
+    2 r / (1 + r); and `effect now`: how far the true effect now tells the later ones.
+
+    Args:
+        rows: rows of the experiment `true_effect`; a selector's order is the column `order_NAME`.
+    """
+    orders = {c: c.removeprefix("order_") for c in rows if c.startswith("order_")}
+    out = []
+    for seed, g in rows.groupby("seed"):
+        for target in TARGETS:
+            r = max(_rho(g[f"{target}_odd"], g[f"{target}_even"]), 0.0)
+            out.append((seed, "reliability", target, 2 * r / (1 + r)))
+            out += [(seed, name, target, _rho(g[column], g[target])) for column, name in orders.items()]
+            if target != "now":
+                out.append((seed, "effect now", target, _rho(g["now"], g[target])))
+    return pd.DataFrame(out, columns=["seed", "selector", "target", "rho"])

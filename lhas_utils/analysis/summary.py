@@ -1,0 +1,46 @@
+"""From tidy rows to one row per run."""
+
+from functools import cache
+
+import pandas as pd
+
+from ..runs import experiment
+from .metrics import adaptation_tokens, summarise
+
+MEASURED = ("split", "stage", "capability", "step", "metric", "value")
+
+
+def summary(rows: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
+    """Return one row per run of the stage protocol: the spec's columns and every metric of `metrics.summarise`.
+
+    Args:
+        rows: tidy rows of `experiment` or `published`, any world with stages.
+        metric: `accuracy`, `exact` or `nll`.
+
+    Raises:
+        ValueError: for rows without a column that every run has.
+    """
+    if lacking := {*MEASURED, "run", "seed"} - set(rows):
+        what = f"rows: expected the columns {', '.join(sorted(lacking))}; got {', '.join(rows)}"
+        raise ValueError(f"{what}; `make all PROFILE=full` publishes the rows again")
+    spec = rows.drop(columns=[*MEASURED]).drop_duplicates("run").set_index("run", drop=False)
+    needed = rows["metric"].isin([metric, "weight", "tokens"]) | (rows["split"] == "diagnostic")
+    part = rows.loc[needed, [*MEASURED, "run"]]
+    out = [spec.loc[run].to_dict() | summarise(one, metric) for run, one in part.groupby("run", sort=True)]
+    return pd.DataFrame(out).merge(adaptation_tokens(rows, metric), on="run")
+
+
+@cache
+def _kept(name: str, profile: str) -> pd.DataFrame:
+    rows = experiment(name, profile)
+    return rows if rows.empty else summary(rows)
+
+
+def runs(name: str, profile: str) -> pd.DataFrame:
+    """Return `summary` of an experiment; empty where a profile leaves it out.
+
+    Args:
+        name: an experiment with stages, such as `table1`.
+        profile: `smoke`, `fast`, `full`, or `published` for the rows in `figures/data`.
+    """
+    return _kept(name, profile).copy()

@@ -1,0 +1,118 @@
+"""Tables of intervals: written beside the figures, read back as evidence, and put into words."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import pandas as pd
+
+from ..core import paths, write
+from ..runs import to_csv
+from .statistics import interval, table
+from .summary import summary
+
+INTERVALS = ("metric", "mean", "low", "high", "n_seeds")
+TEXT_METRICS = ("current", "future_auc", "forgetting", "ood")  # of Table 1, in token accuracy and again in nats
+
+
+class Origin(Protocol):
+    """Where a table comes from; what `lu.start` returns is one."""
+
+    profile: str
+
+
+def save_table(intervals: pd.DataFrame, name: str, setup: Origin) -> None:
+    """Write a table of intervals (`statistics.table`) as `data/name.csv`."""
+    write(paths.data(setup.profile) / f"{name}.csv", to_csv(intervals))
+
+
+def _published(name: str, by: Sequence[str]) -> pd.DataFrame:
+    path = paths.data("full") / f"{name}.csv"
+    numbers = {"mean": "", "low": "", "high": ""}
+    found = pd.read_csv(path, dtype={c: str for c in by}, keep_default_na=False, na_values=numbers)
+    if lacking := {*by, *INTERVALS} - set(found):
+        what = f"expected the columns {', '.join(sorted(lacking))}; got {', '.join(found)}"
+        raise ValueError(f"{path.relative_to(paths.ROOT)}: {what}; `make all PROFILE=full` writes it again")
+    return found
+
+
+def evidence(
+    runs: pd.DataFrame, name: str, metrics: Sequence[str], by: list[str], setup: Origin
+) -> tuple[pd.DataFrame, str]:
+    """Return the intervals to show for one experiment, and where they come from.
+
+    The `full` profile computes and writes them (`data/name.csv`). A smaller profile runs a slice of one or two seeds
+    or none: it shows the published table and says how many of its own means lie in the published range; before
+    anything is published it shows its own.
+
+    Args:
+        runs: one row per run, possibly empty.
+        by: columns that name a condition, such as selector and budget.
+
+    Returns:
+        (tidy intervals with columns `by`, metric, mean, low, high, n_seeds; a sentence).
+
+    Raises:
+        ValueError: for a published table without these columns.
+    """
+    own = pd.DataFrame()
+    if len(runs):
+        label = runs[by].astype(str).agg("|".join, axis=1)
+        own = table(runs.assign(condition=label), metrics, by="condition")
+        names = own.pop("condition").str.split("|", expand=True).set_axis(by, axis=1)
+        own = pd.concat([names, own], axis=1)
+        save_table(own, name, setup)
+    if setup.profile == "full" or not (paths.data("full") / f"{name}.csv").exists():
+        return own, f"{name}: {len(own)} intervals from this run, profile {setup.profile}"
+    published = _published(name, by)
+    seeds = sorted({published["n_seeds"].min(), published["n_seeds"].max()})
+    sentence = f"{name}: published run, {' to '.join(map(str, seeds))} seeds"
+    if len(own):
+        both = published.merge(own, on=[*by, "metric"], suffixes=("", "_own"))
+        spread = 3 * (both["high"] - both["low"]).clip(lower=0.02)
+        near = ((both["mean_own"] - both["mean"]).abs() <= spread).mean()
+        seeds = int(own["n_seeds"].max())
+        sentence += f"; this run's slice of {seeds} seed(s) agrees in {near:.0%} of {len(both)} means"
+    return published, sentence
+
+
+def minus_random(intervals: pd.DataFrame, by: str, metric: str, selector: str = "alignment") -> str:
+    """Return a selector's mean minus Random's per condition, in words for a caption.
+
+    >>> rows = [("lhas", "10 %", "m", 0.5), ("random", "10 %", "m", 0.25)]
+    >>> minus_random(pd.DataFrame(rows, columns=["selector", "b", "metric", "mean"]), "b", "m", "lhas")
+    '10 % +0.25'
+    """
+    part = intervals[intervals["metric"] == metric]
+    mean = part.pivot(index=by, columns="selector", values="mean").loc[list(dict.fromkeys(part[by]))]
+    return ", ".join(f"{name} {d:+.2f}" for name, d in (mean[selector] - mean["random"]).dropna().items())
+
+
+def text_summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per run on real text: every metric in token accuracy, and with the suffix `_nll` in nats.
+
+    With the NLL, forgetting is its rise above its lowest value since the capability was trained; lower is better for
+    all of them.
+    """
+    nll = summary(rows, "nll")[list(TEXT_METRICS)]
+    level = nll.columns != "forgetting"
+    nll.loc[:, level] *= -1
+    return summary(rows).join(nll.add_suffix("_nll"))
+
+
+def text_table(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return Table 1 on real text as tidy intervals: selector, metric, mean, low, high, n_seeds."""
+    return table(runs, [*TEXT_METRICS, *(f"{m}_nll" for m in TEXT_METRICS), "entropy", "concentration"])
+
+
+def against_random(
+    runs: pd.DataFrame, metrics: Sequence[str] = ("current_nll", "future_auc_nll"), digits: int = 3
+) -> pd.DataFrame:
+    """Return the paired differences from Random as `mean [low, high]` texts, a row a selector, a column a metric."""
+    wide = runs.pivot(index="seed", columns="selector", values=list(metrics))
+    names = [n for n in dict.fromkeys(runs["selector"]) if n != "random"]
+
+    def text(metric, name):
+        mean, low, high = interval(wide[metric][name] - wide[metric]["random"])
+        return f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+
+    return pd.DataFrame({metric: {name: text(metric, name) for name in names} for metric in metrics})

@@ -1,0 +1,145 @@
+"""The checks of claims about slices, gaps, the bound and DFT: D06 .. D12, D14, D16 .. D18, D20 (arXiv:2605.12906).
+
+Levels count from easy to hard; gains are exact match, gaps nats. Levels and sizes are those of the runs.
+"""
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+
+from ..analysis import bounds, by_slice, difficulty_rows, difficulty_runs, grid, measures
+from ..analysis.statistics import bootstrap, effect, kendall
+from ..runs import DFT_LR, LR
+from ..studies import CLIP
+from ..worlds import LEVEL_WORLDS
+from .contract import check
+
+
+def _corner(profile: str, level: int, size: int) -> Callable[..., np.ndarray]:
+    """Return a function (keep, metric) -> mean gain over the test levels that `keep` accepts, (S,): sort, SFT, strong.
+
+    `level` and `size` are places in the grid's levels and sizes, 0 the lowest and -1 the highest.
+    """
+    _, _, sizes, levels = grid(difficulty_runs(profile), base="strong")
+    s = by_slice(difficulty_rows(profile))
+    plain = (s["skill"] == "sort") & (s["loss"] == "sft") & (s["match"] == "steps") & (s["base"] == "strong")
+    s = s[plain & (s["d"] == levels[level]) & (s["n"] == sizes[size])]
+    return lambda keep, metric="exact": s[keep(s["level"], s["d"])].groupby("seed")[metric].mean().to_numpy()
+
+
+@check
+def easy_training_fails(profile: str) -> list[dict]:
+    """D06: strong base, easiest level, largest n: gain in NLL up to d, loss of exact match above d and overall."""
+    gain = _corner(profile, 0, -1)
+    return [
+        effect(gain(lambda level, d: level <= d, "nll"), name="NLL gain on easy slices", smallest=0.0),
+        effect(-gain(lambda level, d: level > d), name="loss on harder slices"),
+        effect(-gain(lambda level, d: level > 0), name="overall loss"),
+    ]
+
+
+@check
+def hard_training_fails(profile: str) -> list[dict]:
+    """D07: strong base, hardest level, smallest n: exact match falls on seen and on unseen levels."""
+    gain, seen = _corner(profile, -1, 0), LEVEL_WORLDS["sort"].seen["strong"]
+    return [
+        effect(-gain(lambda level, d: level <= seen), name="loss on levels the base has seen"),
+        effect(-gain(lambda level, d: level > seen), name="loss on levels it has not"),
+    ]
+
+
+@check
+def generalization_rises(profile: str) -> dict:
+    """D08: generalization gap at the hardest minus at the easiest level, smallest n."""
+    values, *_ = grid(difficulty_runs(profile), "generalization")
+    return effect(values[:, 0, -1] - values[:, 0, 0], name="hardest - easiest")
+
+
+@check
+def generalization_falls_with_n(profile: str) -> dict:
+    """D09: generalization gap at the smallest minus at the largest n, mean over levels."""
+    values, *_ = grid(difficulty_runs(profile), "generalization")
+    return effect((values[:, 0] - values[:, -1]).mean(1), name="smallest n - largest n")
+
+
+@check
+def extrapolation_falls(profile: str) -> dict:
+    """D10: extrapolation gap at the easiest minus at the hardest level, mean over n."""
+    values, *_ = grid(difficulty_runs(profile), "extrapolation")
+    return effect((values[:, :, 0] - values[:, :, -1]).mean(1), name="easiest - hardest")
+
+
+@check
+def extrapolation_ignores_n(profile: str) -> dict:
+    """D11: change of the extrapolation gap over the levels minus its change over n, absolute values."""
+    values, *_ = grid(difficulty_runs(profile), "extrapolation")
+
+    def excess(v):
+        return abs(v[:, 0].mean() - v[:, -1].mean()) - abs(v[0].mean() - v[-1].mean())
+
+    return bootstrap(values, excess, name="|over levels| - |over n|")
+
+
+@check
+def trimming(profile: str) -> list[dict]:
+    """D12: cutting the hardest tenth helps at the smallest and hurts at the largest n; the easiest the reverse."""
+    runs, out = difficulty_runs(profile), []
+    mixed = runs[runs["d"] == 0]
+    small, large = mixed["n"].min(), mixed["n"].max()
+    wide = mixed.pivot(index="seed", columns=["n", "trim"], values="gain")
+    for n, trim in product((small, large), ("hardest", "easiest")):
+        sign = 1 if (n == small) == (trim == "hardest") else -1
+        d = sign * (wide[n, trim] - wide[n, "none"])
+        out.append(effect(d, name=f"n={n}, without the {trim}, {'helps' if sign > 0 else 'hurts'}"))
+    return out
+
+
+@check
+def bound_not_vacuous(profile: str) -> dict:
+    """D14: C minus the lowest bound of the grid; positive where some bound beats the trivial one, C."""
+    b = bounds(difficulty_rows(profile))
+    return effect(CLIP - b.groupby("seed")["bound"].min().to_numpy(), name="C - lowest bound")
+
+
+def _against_dft(profile: str, metric: str, pick: Callable[[np.ndarray], np.ndarray]) -> list[dict]:
+    """Return effects of `pick` of one metric under SFT minus under DFT, (S, 2, D), at both step sizes.
+
+    The axes are seeds, smallest and largest n, and the levels that both have.
+    """
+    runs, out = difficulty_runs(profile), []
+    sft, _, sizes, every = grid(runs, metric)
+    for lr, name in ((LR, "equal step size"), (DFT_LR, "a fifth of the step size")):
+        dft, _, ends, levels = grid(runs, metric, loss="dft", lr=lr)
+        same = sft[:, [sizes.index(n) for n in ends]][:, :, [every.index(d) for d in levels]]
+        out.append(effect(pick(same - dft), name=name))
+    return out
+
+
+@check
+def dft_wins_on_hard(profile: str) -> list[dict]:
+    """D16: gain of DFT minus SFT, hardest level, smallest n, at both step sizes."""
+    return _against_dft(profile, "gain", lambda d: -d[:, 0, -1])
+
+
+@check
+def sft_overtakes(profile: str) -> list[dict]:
+    """D17: gain of SFT minus DFT at the largest n, mean over levels, at both step sizes."""
+    return _against_dft(profile, "gain", lambda d: d[:, -1].mean(1))
+
+
+@check
+def dft_smaller_gap(profile: str) -> list[dict]:
+    """D18: generalization gap of SFT minus DFT, hardest level, smallest n, at both step sizes."""
+    return _against_dft(profile, "generalization", lambda d: d[:, 0, -1])
+
+
+@check
+def measures_agree(profile: str) -> list[dict]:
+    """D20: Kendall tau_b of the knob with base NLL and failure rate over levels (weak base), per skill."""
+    m, out = measures(difficulty_rows(profile)), []
+    for skill, measure in product(dict.fromkeys(m["skill"]), ("nll", "failure")):
+        part = m[(m["skill"] == skill) & (m["base"] == "weak")]
+        tau = [kendall(g["level"], g[measure]) for _, g in part.groupby("seed")]
+        out.append(effect(np.nan_to_num(tau), name=f"{skill}, {measure}"))
+    return out

@@ -1,0 +1,90 @@
+"""The ledger as a page: claim, place, command, effect against the printed number, verdict, what would change it."""
+
+import json
+from dataclasses import asdict
+
+import pandas as pd
+
+from ..analysis.tables import Origin
+from ..core import paths, write
+from . import comparison
+from .contract import contract
+from .effects import Effect, effects
+from .judge import published_verdicts, tally, verdicts
+from .render import line, parts_text, record, records, run_text, text
+
+_WAITING = (
+    "No published run yet: `figures/data/claims.csv` appears with the first run at `full`. Statements and rules "
+    "stand already."
+)
+
+
+def table() -> pd.DataFrame:
+    """Return the ledger, one row a claim, with the fields of `render.Record`, indexed by `claim`."""
+    return pd.DataFrame(records()).set_index("claim")
+
+
+def counts() -> str:
+    """Return how many claims have each verdict, or that there is no published run yet."""
+    found = published_verdicts()
+    return tally(found["verdict"]) if len(found) else f"{len(contract())} claims. {_WAITING}"
+
+
+def show(verdict: str | None = None) -> None:
+    """Print every claim (or those with one verdict) as a short paragraph."""
+    for r in records():
+        if verdict in (None, r.verdict):
+            print(text(r))
+
+
+def show_lines() -> None:
+    """Print every claim with its verdict, one line each."""
+    for r in records():
+        print(line(r))
+
+
+def show_contradicted() -> None:
+    """Print the contradicted claims with all their parts."""
+    found = [r for r in records() if r.verdict == "CONTRADICTED"]
+    none = "No claim is contradicted by the published run, or there is none yet."
+    print(f"{len(found)} claims are contradicted." if found else none)
+    for r in found:
+        print("\n" + parts_text(r))
+
+
+def show_agreement(setup: Origin) -> None:
+    """Print how many means of this run lie inside the published intervals, or why that cannot be said."""
+    if setup.profile == "full":
+        print("This is the published run itself.")
+        return
+    try:
+        comparison.show_verify(setup.profile)
+    except ValueError as error:
+        print(f"Not yet: {error}")
+
+
+def _compared(row: pd.Series, found: list[Effect]) -> str:
+    """Say whether a run's effect lies in the published interval of the claim's weakest part."""
+    mine = next((e for e in found if e.name == row["part"]), None)
+    if mine is None:
+        return "this run leaves it out, PROFILE=full computes it"
+    inside = row["low"] - 1e-3 <= mine.effect <= row["high"] + 1e-3  # published with 4 decimals
+    return f"this run's is {'inside' if inside else 'outside'}"
+
+
+def check_claim(claim: str, setup: Origin) -> None:
+    """Print a claim, this run's effect beside the published one, and the published verdict; keep them as JSON.
+
+    A run of fewer seeds never announces a verdict of its own: it says whether its effect lies in the published
+    interval of the claim's `weakest` part. The `full` profile is the published run and judges.
+    """
+    found, published = effects(claim, setup.profile), published_verdicts()
+    if setup.profile == "full":
+        judged, _ = verdicts("full", [claim])
+        r, said = record(claim, judged.set_index("id")), ""
+    else:
+        r = record(claim, published)
+        said = _compared(published.loc[claim], found) if r.effect else ""
+    print(run_text(r, found, said))
+    told = {"id": claim, "profile": setup.profile, "verdict": r.verdict, "effects": [asdict(e) for e in found]}
+    write(paths.claims(setup.profile) / f"{claim}.json", json.dumps(told, indent=1))

@@ -1,0 +1,187 @@
+"""Rankings now against later: the checks of the first paper's claims that are not a plain paired contrast."""
+
+import numpy as np
+import pandas as pd
+
+from ..analysis import correlations, differences, metrics, runs, statistics
+from ..analysis.statistics import bootstrap, effect, exact, over_seeds
+from ..runs import experiment
+from . import quoted
+from .contract import check
+
+NOW, LATER = "immediate_utility", "long_horizon"
+SETTING = ["alignment", "precursors", "noise", "budget"]  # the knobs of the regime map
+
+
+@check
+def gap_above_chance(profile: str) -> dict:
+    """C18: gap (eq. 3) minus (K^2 - 1) / (3 K (K - 1)), the mean of random rankings."""
+    table = runs("table1", profile)
+    K = table["selector"].nunique()
+    name = "gap - mean of random rankings"
+    return over_seeds(table, [NOW, LATER], lambda a, b: metrics.myopia_gap(a, b) - (K + 1) / (3 * K), name=name)
+
+
+@check
+def negative_kendall(profile: str) -> dict:
+    """C19: minus Kendall's tau_b between the rankings now and later."""
+    return over_seeds(runs("table1", profile), [NOW, LATER], lambda a, b: -statistics.kendall(a, b), name="-tau_b")
+
+
+@check
+def token_ratio(profile: str) -> list[dict]:
+    """C20: mean tokens to adapt under Gradient over those under LHAS, minus 1, for both readings."""
+    table, out = runs("table1", profile), []
+    for name in ("gradient", "alignment"):
+        pair = table[table["selector"].isin([name, "lhas"])]  # columns in alphabetical order: name, lhas
+        said = f"tokens {name} / lhas - 1"
+        out.append(over_seeds(pair, ["adaptation_tokens"], lambda t: t[0] / max(t[1], 1.0) - 1, name=said))
+    return out
+
+
+def _pearson(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+@check
+def concentration_forgetting(profile: str) -> dict:
+    """C29: Pearson r over selectors between concentration C(S) and forgetting."""
+    return over_seeds(runs("table1", profile), ["concentration", "forgetting"], _pearson, name="Pearson's r")
+
+
+@check
+def entropy_concentration(profile: str) -> dict:
+    """C30: minus Pearson r over selectors between capability entropy and concentration."""
+    columns = ["entropy", "concentration"]
+    return over_seeds(runs("table1", profile), columns, lambda a, b: -_pearson(a, b), name="-Pearson's r")
+
+
+def regime_map(profile: str) -> pd.DataFrame:
+    """Return alignment minus Random, one row per setting and seed; empty where a profile leaves the map out."""
+    table = runs("regimes", profile)
+    cells = [g for _, g in table.groupby(SETTING)] if len(table) else []
+    of = {name: [g[g["selector"] == name] for g in cells] for name in ("alignment", "random")}
+    return pd.concat(map(differences, of["alignment"], of["random"])) if cells else table
+
+
+@check
+def reversal_is_the_rule(profile: str) -> list[dict]:
+    """R02: share of the map's settings where alignment gains more now and less later, minus 1/2."""
+    cells = regime_map(profile)
+    if cells.empty:
+        return []
+    wide = cells.pivot(index="seed", columns=SETTING, values=[NOW, LATER])
+    values = np.stack([wide[NOW], wide[LATER]], 1)
+    share = bootstrap(values, lambda v: ((v[0] > 0) & (v[1] < 0)).mean() - 0.5, name="share of settings - 1/2")
+    return [share]
+
+
+@check
+def weights_matter_little(profile: str) -> list[dict]:
+    """A08: 0.05 minus the largest |change of U_long| over lambda, eta, rho at a third and at three times."""
+    table = runs("sensitivity", profile)
+    if table.empty:
+        return []
+    complete = runs("table1", profile).query("selector == 'lhas'")
+    d = differences(table[table["params"] != ""], complete, [LATER])
+    d = d.pivot(index="seed", columns="params", values=LATER)
+    return [bootstrap(d, lambda mean: 0.05 - abs(mean).max(), name="0.05 - largest change")]
+
+
+@check
+def best_band_differs(profile: str) -> dict:
+    """D21: U_long at the band that is best for later minus U_long at the band best for U_imm.
+
+    Both are chosen on the other seeds, so choosing adds no bias; 0 where they are the same band.
+    """
+    wide = runs("bands", profile).pivot(index="seed", columns="params", values=[NOW, LATER])
+    now, later = wide[NOW].to_numpy(), wide[LATER].to_numpy()
+    others = [m.sum(0) - m if len(m) > 1 else m for m in (now, later)]
+    at = [later[np.arange(len(later)), m.argmax(1)] for m in others]
+    return effect(at[1] - at[0], name="band best for later - band best for now")
+
+
+def _rho(profile: str) -> pd.DataFrame:
+    """Return Spearman's rho of each selector's order with the true effects, wide: seed x (selector, target)."""
+    rows = experiment("true_effect", profile)
+    return rows if rows.empty else correlations(rows).pivot(index="seed", columns=["selector", "target"], values="rho")
+
+
+@check
+def alignment_knows_now(profile: str) -> list[dict]:
+    """E01: rho of the alignment score with the true effect on its own stage."""
+    rho = _rho(profile)
+    return [] if rho.empty else [effect(rho["alignment", "now"], name="rho with the effect now")]
+
+
+@check
+def alignment_knows_later_less(profile: str) -> list[dict]:
+    """E02: rho of the alignment score with the true effect now, minus with that on all capabilities at the end."""
+    rho = _rho(profile)
+    if rho.empty:
+        return []
+    return [effect(rho["alignment", "now"] - rho["alignment", "final"], name="rho now - rho in the end")]
+
+
+@check
+def lhas_knows_later(profile: str) -> list[dict]:
+    """E03: rho of LHAS's score with the final effect, minus that of its base utility and of alignment."""
+    rho = _rho(profile)
+    if rho.empty:
+        return []
+    others = ("utility_diversity", "alignment")
+    return [effect(rho["lhas", "final"] - rho[other, "final"], name=f"LHAS - {other}") for other in others]
+
+
+def printed_gap() -> float:
+    """Return eq. 3 on the printed tables: ranks by Table 1's Current and by Table 3; 18 / 7 / 6.
+
+    >>> round(printed_gap(), 4)
+    0.4286
+    """
+    return metrics.myopia_gap(quoted.TABLE1["current"], quoted.TABLE3["25%"])
+
+
+@check
+def printed_gap_column(profile: str) -> dict:
+    """Q01: minus the largest difference of the Gap column from |rank difference| / (K - 1)."""
+    ranks = [t.rank(ascending=False) for t in (quoted.TABLE1["current"], quoted.TABLE3["25%"])]
+    own = (ranks[0] - ranks[1]).abs() / (len(ranks[0]) - 1)
+    return exact(-(own - quoted.TABLE1["gap"]).abs().max(), name="minus the largest difference")
+
+
+@check
+def printed_gap_above_chance(profile: str) -> dict:
+    """Q02: the printed tables' gap minus the 95 % quantile of random rankings of seven."""
+    chance = np.quantile(statistics.gap_null(7), 0.95)
+    return exact(printed_gap() - chance, name="printed gap - 95 % quantile of chance")
+
+
+@check
+def printed_approach(profile: str) -> list[dict]:
+    """Q03: how much Random and Diversity close in on Utility-diversity from 10 % to 50 % budget."""
+    lead = quoted.TABLE3.loc["utility_diversity"] - quoted.TABLE3
+    closer = {n: round(lead.loc[n, "10%"] - lead.loc[n, "50%"], 6) for n in ("random", "diversity")}
+    return [exact(value, name=f"{n}: lead at 10 % minus lead at 50 %") for n, value in closer.items()]
+
+
+@check
+def printed_budget_ranks(profile: str) -> dict:
+    """Q04: eq. 3 at 10 % minus eq. 3 at 50 % with the one printed Current column."""
+    gaps = [metrics.myopia_gap(quoted.TABLE1["current"], quoted.TABLE3[b]) for b in ("10%", "50%")]
+    return exact(gaps[0] - gaps[1], name="gap at 10 % - gap at 50 %")
+
+
+@check
+def printed_diversity_order(profile: str) -> list[dict]:
+    """Q05: Utility-diversity's lead over Diversity in each long-horizon column of Table 1."""
+    sign = {"future_auc": 1, "forgetting": -1, "ood": 1, "worst_task": 1, "gap": -1}
+    lead = quoted.TABLE1.loc["utility_diversity"] - quoted.TABLE1.loc["diversity"]
+    return [exact(s * lead[c], name=f"{c}, lead over Diversity") for c, s in sign.items()]
+
+
+@check
+def printed_lhas_current(profile: str) -> dict:
+    """Q06: LHAS's printed Current minus Loss's: negative, so Loss is above it too."""
+    printed = quoted.TABLE1["current"]
+    return exact(printed["lhas"] - printed["loss"], name="LHAS - Loss, printed Current")

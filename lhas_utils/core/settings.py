@@ -1,0 +1,31 @@
+"""What surrounds a program: environment variables, read here and nowhere else, and who is looking at a notebook.
+
+Nothing here goes before an explicit argument.
+"""
+
+import os
+import sys
+
+
+def scheduler() -> str | None:
+    """Return SCHEDULER, the address of a Dask cluster that takes the runs, or None for this machine."""
+    return os.environ.get("SCHEDULER") or None
+
+
+def _kernel():
+    ipython = sys.modules.get("IPython")  # not there in a worker without the notebook part
+    return getattr(ipython and ipython.get_ipython(), "kernel", None)
+
+
+def is_live() -> bool:
+    """Tell whether a front end that could answer a question (JupyterLab, VS Code) sent this cell.
+
+    papermill, nbclient and nbval execute cells with `allow_stdin` off; front ends turn it on.
+    """
+    return bool(getattr(_kernel(), "_allow_stdin", False))
+
+
+def show_progress() -> bool:
+    """Tell whether progress bars are wanted: not in a notebook that nobody looks at, nor where LHAS_PROGRESS is 0."""
+    headless = _kernel() is not None and not is_live()
+    return not headless and os.environ.get("LHAS_PROGRESS") != "0"

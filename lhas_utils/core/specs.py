@@ -1,0 +1,135 @@
+"""Frozen specifications of models and training, checked when they are made: equal specs, equal results."""
+
+from dataclasses import asdict, dataclass, fields, is_dataclass
+
+PROFILES = ("smoke", "fast", "full")
+CURRICULA = ("shuffled", "easy_first", "hard_first")
+SCHEDULES = ("constant", "linear", "cosine")
+BATCHES = ("shuffled", "by_length")
+
+
+def choose(name: str, value, allowed):
+    """Return `value` if it is one of `allowed`, else raise a `ValueError` that lists them."""
+    if value not in allowed:
+        raise ValueError(f"{name}: expected one of {', '.join(map(str, allowed))}; got {value!r}")
+    return value
+
+
+def number(name: str, value, low: float, high: float, integer: bool = False) -> None:
+    """Raise a `ValueError` unless `value` is a number (with `integer`, an integer) in [low, high]."""
+    kind = "an integer" if integer else "a number"
+    right_type = isinstance(value, int if integer else (int, float)) and not isinstance(value, bool)
+    if not right_type or not low <= value <= high:
+        raise ValueError(f"{name}: expected {kind} in [{low}, {high}]; got {value!r}")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """The base model M_0: a Llama-class causal LM and how it is pre-trained.
+
+    Args:
+        hidden, layers, heads: width, depth and attention heads.
+        init: standard deviation of the initial weights; 0.1 learns about three times faster than
+            the library's 0.02 at this width.
+        steps, batch_size, lr: pre-training (AdamW), optimiser steps, examples a step, peak step size.
+        schedule: of the step size: `linear` decay to zero, or 3 % warm-up and `cosine` to zero.
+        batches: `shuffled` anew every epoch, or of examples of similar length, `by_length`.
+        rows: examples of the pre-training corpus at most.
+    """
+
+    hidden: int = 64
+    layers: int = 2
+    heads: int = 4
+    init: float = 0.1
+    steps: int = 800
+    batch_size: int = 32
+    lr: float = 4e-3
+    schedule: str = "linear"
+    batches: str = "shuffled"
+    rows: int = 20_000
+
+    def __post_init__(self):
+        for name in ("hidden", "layers", "heads", "steps", "batch_size", "rows"):
+            number(name, getattr(self, name), 1, 10**6, integer=True)
+        for name in ("init", "lr"):
+            number(name, getattr(self, name), 1e-12, 10)
+        choose("schedule", self.schedule, SCHEDULES)
+        choose("batches", self.batches, BATCHES)
+        if self.hidden % (2 * self.heads):
+            raise ValueError(f"hidden: expected a multiple of 2 x heads = {2 * self.heads}; got {self.hidden}")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A pretrained base model: hub id or absolute path, and what tells two states of a local folder apart."""
+
+    name: str
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """Fine-tuning of one stage and the adaptation probe after it (AdamW, constant step size).
+
+    Args:
+        steps, batch_size, lr: one stage's training.
+        rank: LoRA rank, or None for full fine-tuning.
+        probe_steps: grid of optimiser steps at which the probe is evaluated, from 0.
+        probe_size: random examples of the next stage's pool that the probe trains on.
+        reselect: selections per stage; 1 is static pre-filtering, k > 1 selects anew k times.
+        curriculum: order of the selected examples: `shuffled`, or by difficulty, `easy_first` or
+            `hard_first` (`learning.paced`).
+    """
+
+    steps: int = 80
+    batch_size: int = 16
+    lr: float = 2e-3
+    rank: int | None = None
+    probe_steps: tuple[int, ...] = (0, 5, 10, 20, 30)
+    probe_size: int = 400
+    reselect: int = 1
+    curriculum: str = "shuffled"
+
+    def __post_init__(self):
+        number("steps", self.steps, 1, 10**6, integer=True)
+        number("batch_size", self.batch_size, 1, 10**5, integer=True)
+        number("lr", self.lr, 1e-12, 10)
+        number("reselect", self.reselect, 1, self.steps, integer=True)
+        choose("curriculum", self.curriculum, CURRICULA)
+        if self.rank is not None:
+            number("rank", self.rank, 1, 10**4, integer=True)
+        number("probe_size", self.probe_size, 1, 10**9, integer=True)
+        for step in self.probe_steps:
+            number("probe_steps", step, 0, 10**6, integer=True)
+        grid = list(self.probe_steps)
+        if len(grid) < 2 or grid[0] != 0 or grid != sorted(set(grid)):
+            raise ValueError(f"probe_steps: expected increasing steps from 0, two or more; got {self.probe_steps}")
+
+
+def from_dict(kind, values: dict):
+    """Build a spec from a plain dict; an unknown key is an error that lists the known ones."""
+    for name in values:
+        choose(f"{kind.__name__} parameter", name, [f.name for f in fields(kind)])
+    return kind(**values)
+
+
+_TRAINING = ("steps", "rank", "reselect", "curriculum", "lr")  # fields of a TrainSpec that runs are told apart by
+
+
+def columns(spec) -> dict:
+    """Return a run's spec as flat columns: its own fields, those of its world, and of its training some.
+
+    `params` becomes text, `k=v` joined by commas; the base model's fields are left out.
+    """
+    flat = {}
+    for f in fields(spec):
+        value = getattr(spec, f.name)
+        if f.name == "params":
+            flat["params"] = ", ".join(f"{k}={v}" for k, v in value)
+        elif f.name == "train":
+            flat |= {k: getattr(value, k) for k in _TRAINING}
+        elif not is_dataclass(value):
+            flat[f.name] = value
+        elif f.name == "world":
+            flat |= asdict(value)
+    return flat

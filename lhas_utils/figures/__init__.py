@@ -1,0 +1,19 @@
+"""Numbers become pictures: every selector in one colour, every figure with a sidecar of what it shows."""
+
+from . import difficulty_figures, maps, theory_figures
+from .comparisons import (
+    concentration,
+    conditions,
+    curves,
+    diagnostics,
+    differences,
+    gap,
+    race,
+    rank_reversal,
+    real_text,
+    scatter,
+    true_effect,
+)
+from .maps import heatmap, regimes
+from .sidecar import save_figure
+from .style import COLOURS, LABELS, MARKERS, NAMES, forest, interval, show, style, style_of, subplots

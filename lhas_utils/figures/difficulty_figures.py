@@ -1,0 +1,164 @@
+"""Figures of the second study: numbers in, figure out."""
+
+from itertools import product
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .maps import SIGNED, cells
+from .style import interval, legend_below
+
+SERIES = (("#56B4E9", "o"), ("#0072B2", "s"), ("#009E73", "D"), ("#000000", "^"))  # smallest to largest, light to dark
+AXES = {"d": "level d trained on", "op": "operations trained on", "n": "training examples n"}
+
+
+def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
+    """Return a figure of gain over d and n, a row per skill, a panel per base, with the ridge d*(n) (as Fig. 5).
+
+    Args:
+        gains: columns skill, base, n, d, gain (means over seeds).
+        ridges: columns skill, base, n, d_star, low, high.
+    """
+    skills, bases = (list(dict.fromkeys(gains[c])) for c in ("skill", "base"))
+    size = 3.6 * len(bases), 2.5 * len(skills) + 0.3
+    fig, axes = plt.subplots(len(skills), len(bases), figsize=size, sharey="row", squeeze=False)
+    top = gains["gain"].abs().max()
+    for ax, (skill, base) in zip(axes.flat, product(skills, bases)):
+        part, ridge = (t[(t["skill"] == skill) & (t["base"] == base)] for t in (gains, ridges))
+        table = part.pivot(index="n", columns="d", values="gain")
+        text = table.map("{:+.2f}".format, na_action="ignore")
+        image = cells(ax, table, text, va="bottom", origin="lower", cmap=SIGNED, vmin=-top, vmax=top)
+        places = ridge[["d_star", "low", "high"]].set_axis(["mean", "low", "high"], axis=1)
+        places = places.apply(np.interp, args=(table.columns, range(table.shape[1])))
+        interval(ax, places, np.arange(len(ridge)) - 0.25, color="k", marker="o", mfc="w")
+        ax.set(title=f"{skill}, {base} base", xlabel=AXES["d"])
+        if base == bases[0]:
+            ax.set_ylabel(AXES["n"])
+    fig.colorbar(image, ax=axes, label="gain in exact match", shrink=0.8 / len(skills))
+    return fig
+
+
+def slices(gains: pd.DataFrame) -> Figure:
+    """Return a figure of the gain per test level, one panel per n, one line per trained level (as Fig. 6).
+
+    Args:
+        gains: columns n, d, level, exact (means over seeds).
+    """
+    sizes, trained = sorted(gains["n"].unique()), sorted(gains["d"].unique())
+    fig, axes = plt.subplots(1, len(sizes), figsize=(3.4 * len(sizes), 2.8), sharey=True, squeeze=False)
+    for ax, n in zip(axes[0], sizes):
+        for d, (colour, marker) in zip(trained, SERIES):
+            part = gains[(gains["n"] == n) & (gains["d"] == d)]
+            look = {"color": colour, "marker": marker, "ms": 4, "lw": 1.1}
+            ax.plot(part["level"], part["exact"], label=f"trained on d = {d}", **look)
+        ax.axhline(0, color="0.6", lw=0.8)
+        ax.set(title=f"n = {n}", xlabel="level tested")
+    axes[0, 0].set_ylabel("gain in exact match")
+    axes[0, -1].legend()
+    return fig
+
+
+def gaps(table: pd.DataFrame) -> Figure:
+    """Return a figure of training NLL, generalization gap, extrapolation gap and their sum, the target NLL, against d.
+
+    Args:
+        table: columns n, d, metric (train, generalization, extrapolation, target), mean, low, high.
+    """
+    panels = {
+        "train": "train",
+        "generalization": "generalization gap",
+        "extrapolation": "extrapolation gap",
+        "target": "sum = target",
+    }
+    fig, axes = plt.subplots(1, 4, figsize=(9.6, 2.7))
+    for ax, (metric, title) in zip(axes, panels.items()):
+        part = table[table["metric"] == metric]
+        _series(ax, part.assign(arm="n = " + part["n"].astype(str)).sort_values("n", kind="stable"), "d")
+        ax.set(title=title, xlabel=AXES["d"])
+    axes[0].set_ylabel("nats per token")
+    axes[0].legend()
+    return fig
+
+
+def lines(table: pd.DataFrame, x: str, ylabel: str, panel: str = "n") -> Figure:
+    """Return a figure of one metric with intervals against x, a line per `arm`, a panel per value of `panel`.
+
+    Args:
+        table: columns `x`, `panel`, arm (four values at most), mean, low, high.
+    """
+    values = list(dict.fromkeys(table[panel]))
+    fig, axes = plt.subplots(1, len(values), figsize=(3.2 * len(values), 2.7), sharey=True, squeeze=False)
+    for ax, value in zip(axes[0], values):
+        _series(ax, table[table[panel] == value], x)
+        ax.axhline(0, color="0.6", lw=0.8)
+        ax.set(title=f"{panel} = {value}", xlabel=AXES.get(x, x))
+    axes[0, 0].set_ylabel(ylabel)
+    axes[0, -1].legend()
+    return fig
+
+
+def _series(ax, table: pd.DataFrame, x: str) -> None:
+    for (arm, part), (colour, marker) in zip(table.groupby("arm", sort=False), SERIES):
+        interval(ax, part[x], part, ls="-", lw=1.1, ms=4, color=colour, marker=marker, label=arm)
+
+
+def bound(terms: pd.DataFrame, clip: float) -> Figure:
+    """Return a figure of Prop. 4.1's terms stacked over d, one panel per n, with the observed risk and C.
+
+    Args:
+        terms: columns n, d, risk, complexity, shift, observed (means over seeds).
+        clip: C, the highest loss counted (nats).
+    """
+    looks = {
+        "risk": {"label": "training risk", "color": "#56B4E9"},
+        "complexity": {"label": "KL term", "color": "#0072B2", "hatch": "//"},
+        "shift": {"label": "C TV", "color": "#E69F00", "hatch": ".."},
+    }
+    sizes = sorted(terms["n"].unique())
+    fig, axes = plt.subplots(1, len(sizes), figsize=(2.9 * len(sizes), 2.8), sharey=True, squeeze=False)
+    for ax, n in zip(axes[0], sizes):
+        part, bottom = terms[terms["n"] == n].sort_values("d"), 0
+        for name, look in looks.items():
+            ax.bar(part["d"], part[name], bottom=bottom, width=0.7, **look)
+            bottom = bottom + part[name].to_numpy()
+        ax.plot(part["d"], part["observed"], "k^", ms=5, label="observed on D_test")
+        ax.axhline(clip, color="k", ls="--", lw=1, label="C: vacuous above")
+        ax.set(title=f"n = {n}", xlabel=AXES["d"], yscale="symlog")
+    axes[0, 0].set_ylabel("nats per token")
+    legend_below(fig, ncols=5)
+    return fig
+
+
+def optimum(predictions: pd.DataFrame) -> Figure:
+    """Return a figure of the measured d*(n) beside its leave-one-n-out predictions.
+
+    Args:
+        predictions: columns n, measured, surface, constant.
+    """
+    fig, ax = plt.subplots(figsize=(4, 2.8))
+    looks = {"measured": ("k", "o"), "surface": ("#0072B2", "s"), "constant": ("#E69F00", "D")}
+    for name, (colour, marker) in looks.items():
+        ax.plot(predictions["n"], predictions[name], color=colour, marker=marker, ms=5, lw=1.1, label=name)
+    ax.set(xscale="log", xlabel=AXES["n"], ylabel="optimal level d*")
+    ax.legend()
+    return fig
+
+
+def measures(table: pd.DataFrame) -> Figure:
+    """Return a figure of the base's NLL and failure rate against the knob: a colour per skill, dashed the strong base.
+
+    Args:
+        table: columns skill, base, level, nll, failure (means over seeds).
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(6.8, 2.8))
+    skills = list(dict.fromkeys(table["skill"]))
+    for ax, (metric, label) in zip(axes, {"nll": "base NLL, nats per token", "failure": "base failure rate"}.items()):
+        for (skill, base), part in table.groupby(["skill", "base"], sort=False):
+            colour, marker = SERIES[1:][skills.index(skill)][0], SERIES[skills.index(skill)][1]
+            look = {"color": colour, "marker": marker, "ls": "-" if base == "weak" else "--", "ms": 4, "lw": 1.1}
+            ax.plot(part["level"], part[metric], label=f"{skill}, {base}", **look)
+        ax.set(xlabel="level d", ylabel=label)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
+    return fig

@@ -1,0 +1,102 @@
+"""The base model M_0 of any world: trained once per recipe, corpus and seed, kept in `build/models`."""
+
+import sys
+from functools import lru_cache
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+
+from ..core import Checkpoint, ModelSpec, code, digest, paths, stream, write
+from ..worlds import Corpus
+from .loop import by_length, example_loss, fit, shuffled, weighted_loss
+from .models import create, pretrained, pretrained_tokenizer
+from .tokens import SPECIAL, byte_pairs, encode, packed, word_level
+
+
+def _key(spec: ModelSpec, corpus: Corpus, *more) -> str:
+    return digest(spec, corpus, list(more), code(pretrain, train_tokenizer, type(corpus)))
+
+
+def train_tokenizer(corpus: Corpus):
+    """Return the tokenizer of a corpus: its words, or byte pairs learnt from its rows."""
+    if corpus.words:
+        return word_level(corpus.words)
+    rows = corpus.rows(0, 0)
+    return byte_pairs([*rows["prompt"], *rows["response"]], corpus.vocabulary)
+
+
+@lru_cache(maxsize=8)
+def tokenizer(spec: ModelSpec | Checkpoint, corpus: Corpus):
+    """Return the tokenizer of a base model; one learnt from text is kept in `build/models`."""
+    if isinstance(spec, Checkpoint):
+        return pretrained_tokenizer(spec)
+    if corpus.words:
+        return train_tokenizer(corpus)
+    path = paths.MODELS / f"{_key(spec, corpus)}.tokenizer.json"
+    if not path.exists():
+        write(path, train_tokenizer(corpus).backend_tokenizer.to_str())
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_file(str(path)), **SPECIAL)
+
+
+def pretrain(spec: ModelSpec, corpus: Corpus, seed: int, words):
+    """Train a base model from scratch; words of its corpus that carry a weight do so in the loss.
+
+    Args:
+        spec: the recipe. corpus: its text. seed: of the corpus, the initial weights and the order.
+        words: the tokenizer. Text of the reader's own is packed into blocks, every token scored.
+    """
+    model = create(spec, words, seed, max_positions=corpus.positions)
+    rows = corpus.rows(seed, min(spec.rows, spec.steps * spec.batch_size))
+    if corpus.words:
+        data = encode(rows, words)
+    else:
+        data = packed(rows, words, corpus.positions, stream(seed, "pretrain text"))
+    rng = stream(seed, corpus.tag)
+    if spec.batches == "by_length":
+        batches = by_length(rng, data, spec.steps, spec.batch_size)
+    else:
+        batches = shuffled(rng, len(data), spec.steps, spec.batch_size)
+    ids = {words.convert_tokens_to_ids(token): weight for token, weight in corpus.weights.items()}
+    loss = weighted_loss(ids, len(words)) if ids else example_loss
+    fit(model, data, batches, spec.lr, schedule=spec.schedule, loss=loss)
+    return model
+
+
+def base_model(spec: ModelSpec | Checkpoint, corpus: Corpus, seed: int):
+    """Return the base model M_0 of a seed: a checkpoint, or one trained on the corpus, from the cache or now.
+
+    A cache entry is a folder that appears only when complete; a damaged one is trained again.
+    """
+    if isinstance(spec, Checkpoint):
+        return pretrained(spec)
+    seed = seed if corpus.seeded else 0
+    folder = paths.MODELS / _key(spec, corpus, seed)
+    if folder.exists():
+        try:
+            return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        except Exception as error:
+            said = f"model cache: {folder.name} cannot be read ({type(error).__name__}); training it again"
+            print(said, file=sys.stderr)
+            rmtree(folder, ignore_errors=True)
+    model = pretrain(spec, corpus, seed, tokenizer(spec, corpus))
+    _save(model, folder)
+    return model
+
+
+def load_base(spec: ModelSpec | Checkpoint, corpus: Corpus, seed: int):
+    """Return (tokenizer, base model) of a seed."""
+    return tokenizer(spec, corpus), base_model(spec, corpus, seed)
+
+
+def _save(model, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(mkdtemp(dir=folder.parent, prefix=".partial-"))
+    model.save_pretrained(partial)
+    try:
+        partial.replace(folder)
+    except OSError:  # another process finished the same model first
+        rmtree(partial)

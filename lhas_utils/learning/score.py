@@ -1,0 +1,64 @@
+"""Scores of a model on a test set, by teacher forcing and by real greedy decoding."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .tokens import IGNORE, Encoded
+
+METRICS = ("accuracy", "exact", "nll")
+
+
+@torch.no_grad()
+def score(model, data: Encoded, batch_size: int = 256) -> dict[str, float]:
+    """Score a model by teacher forcing: token accuracy, exact match and NLL (nats), means over examples.
+
+    Exact match under teacher forcing equals exact match of greedy decoding: the first wrong token
+    makes both fail.
+    """
+    model.eval()
+    totals = np.zeros(3)
+    for start in range(0, len(data), batch_size):
+        batch = data.take(range(start, min(start + batch_size, len(data))))
+        logits = model(input_ids=batch.input_ids.to(model.device), use_cache=False).logits[:, :-1].float().cpu()
+        target = batch.labels[:, 1:]
+        scored, n = target != IGNORE, batch.tokens()
+        right = (logits.argmax(-1) == target) & scored
+        nll = F.cross_entropy(logits.transpose(1, 2), target, ignore_index=IGNORE, reduction="none").sum(1) / n
+        accuracy = right.sum(1) / n
+        totals += np.array([accuracy.double().sum(), (right.sum(1) == n).double().sum(), nll.double().sum()])
+    return dict(zip(METRICS, (totals / len(data)).tolist()))
+
+
+@torch.no_grad()
+def decode(model, prompts: torch.Tensor, new_tokens: int) -> torch.Tensor:
+    """Continue prompts greedily with the model's own outputs; return the new tokens, (n, <= new_tokens).
+
+    Args:
+        prompts: ids (n, T) of equal length, without padding. A row is padded after its end token.
+    """
+    everywhere = torch.ones_like(prompts)
+    out = model.generate(prompts, attention_mask=everywhere, max_new_tokens=new_tokens, do_sample=False, use_cache=True)
+    return out[:, prompts.shape[1] :]
+
+
+def final_answers(new: torch.Tensor, eos: int) -> torch.Tensor:
+    """Return the token before the last one before the first `eos`, shape (n,); -1 where there is none.
+
+    An answer of OpWorld ends in `value ?` and the end token, so that token is the value.
+    """
+    at = torch.where((new == eos).any(1), (new == eos).int().argmax(1), 0) - 2
+    return torch.where(at >= 0, new.gather(1, at.clamp(min=0)[:, None])[:, 0], -1)
+
+
+def score_decoded(model, data: Encoded) -> dict[str, float]:
+    """Return `score` with `exact` by greedy decoding: the share of right final answers; the steps do not count.
+
+    Args:
+        data: prompts of equal length, answers that end in `value ?` (OpWorld).
+    """
+    prompt = int((data.labels != IGNORE).int().argmax(1)[0])
+    room = model.config.max_position_embeddings - prompt
+    right = data.labels.gather(1, data.last()[:, None] - 2)[:, 0]
+    found = final_answers(decode(model, data.input_ids[:, :prompt], room), model.config.eos_token_id)
+    return score(model, data) | {"exact": float((found == right).double().mean())}

@@ -1,0 +1,81 @@
+"""The context that a selector meets, to try it on, and an explanation of every pick."""
+
+import inspect
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+from datasets import Dataset
+
+from ..learning import copy_of, encode, load_base
+from ..runs import table1
+from ..selection import History, SelectionContext, checked
+
+SCORES = (
+    "loss",
+    "el2n",
+    "nuclear_norm",
+    "grad_norm",
+    "align_current",
+    "align_proxy",
+    "cosine_proxy",
+    "quality",
+    "difficulty",
+    "coverage",
+)
+
+
+def context(
+    profile: str = "fast", seed: int = 0, stage: int = 1, selected: int = 60, pool: Dataset | None = None
+) -> SelectionContext:
+    """Return the context a selector meets at one stage, with the base model standing for M_{t-1}.
+
+    Args:
+        stage: 0 .. 4; before it, `selected` random examples of the first stage are in the history.
+        pool: another `datasets.Dataset` in place of the stage's own pool.
+    """
+    world, words, base = _parts(profile, seed)
+    model, frozen, history = copy_of(base), copy_of(base), History()
+
+    def at(t, pool):
+        texts = (encode(d, words) for d in (pool, world.stages[t].validation, world.proxy))
+        return SelectionContext(model, frozen, pool, *texts, history, t)
+
+    if stage > 0:
+        rng = np.random.default_rng(seed)
+        first = at(0, world.stages[0].pool)
+        history.append(first, rng.choice(len(first), size=min(selected, len(first)), replace=False))
+    return at(stage, world.stages[stage].pool if pool is None else pool)
+
+
+@lru_cache(maxsize=4)
+def _parts(profile: str, seed: int):
+    spec = table1(profile)[0]
+    return spec.world.build(seed), *load_base(spec.model, spec.corpus, seed)
+
+
+def explain(select: Callable, ctx: SelectionContext, budget: int | None = None, seed: int = 0) -> pd.DataFrame:
+    """Return the picks of one call, best first, with the terms of each pick's score.
+
+    Terms are what the selector handed to `ctx.explain(picks, name=values, ...)`; without that call,
+    the signals it asked for stand in their place.
+
+    Returns:
+        DataFrame indexed by example: skill, task, kind, clean, difficulty, then one column a term.
+    """
+    ctx.terms.clear()
+    picks = checked(select, ctx, budget or len(ctx) // 4, np.random.default_rng(seed))
+    terms = pd.DataFrame(ctx.terms)
+    if len(terms):
+        terms = terms.drop_duplicates("index", keep="last").set_index("index").reindex(picks)
+        terms = terms.assign(score=terms.sum(axis=1)).sort_values("score", ascending=False, kind="stable")
+    else:
+        used = [
+            s
+            for s in SCORES
+            if ctx.computed(s) or (s != "quality" and s != "coverage" and s in inspect.getsource(select))
+        ]
+        terms = pd.DataFrame({s: getattr(ctx, s)[picks] for s in used}, index=picks)
+    columns = [c for c in ("skill", "task", "kind", "clean", "difficulty") if c in ctx.pool.column_names]
+    return ctx.pool.to_pandas()[columns].loc[terms.index].join(terms).rename_axis("example")

@@ -1,0 +1,83 @@
+"""The race: a selector of somebody's own, through all stages against known ones."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import cloudpickle
+import pandas as pd
+
+from .. import figures
+from ..analysis import summary
+from ..core import choose
+from ..core.settings import is_live
+from ..runs import missing, results, table1
+from ..selection import SELECTORS, name_of
+from .conformance import returned
+from .practice import context
+
+SHOWN = ("current", "future_auc", "forgetting", "ood", "long_horizon")
+
+
+def compare(
+    select: Callable,
+    against: str | Sequence[str] = ("random", "gradient", "lhas"),
+    profile: str = "fast",
+    seeds: Sequence[int] = (0, 1),
+) -> pd.DataFrame:
+    """Run a selector through all stages against known ones; draw the result and return the table.
+
+    Runs of known selectors come from the cache where they exist. With few seeds nothing here is a
+    test: the figure shows every seed as a dot.
+
+    Args:
+        select: your selector, tried once first: a broken one never starts a run.
+        against: names in `SELECTORS`, or one name.
+        seeds: evaluation seeds; every selector meets the same worlds.
+
+    Returns:
+        DataFrame selector x metric, mean over seeds.
+    """
+    if not callable(select):
+        what = f"expected a function select(ctx, budget, *, rng); got {select!r}"
+        raise ValueError(f"compare: {what}; a known name belongs in `against`")
+    against = [against] if isinstance(against, str) else against
+    for known in against:
+        choose("against", known, SELECTORS)
+    problem = returned(select, context("smoke"), 3)
+    if problem:
+        raise ValueError(f"{name_of(select)}: {problem}; lu.check_selector tells more")
+    name = name_of(select)
+    name = "yours" if name in SELECTORS or not name.isidentifier() else name
+    worlds = [s for s in table1(profile) if s.selector == "random"]
+    specs = [s for s in worlds if s.seed in seeds]
+    if not specs or len(specs) != len(set(seeds)):
+        raise ValueError(f"seeds: expected some of {[s.seed for s in worlds]}; got {list(seeds)}")
+    mine = [replace(s, selector=name) for s in specs]
+    theirs = [replace(s, selector=a) for a in against for s in specs]
+    if is_live():
+        new = len(missing(mine, select)) + len(missing(theirs))
+        print(f"{new} runs to compute, {len(mine) + len(theirs) - new} from the cache")
+    known = results(theirs)
+    with _by_value(select):
+        yours = results(mine, select)
+    yours["run"] += known["run"].max() + 1
+    runs = summary(pd.concat([known, yours], ignore_index=True))
+    figures.race(runs, name)
+    figures.show()
+    return runs.groupby("selector", sort=False)[list(SHOWN)].mean().round(3)
+
+
+@contextmanager
+def _by_value(select: Callable) -> Iterator[None]:
+    """Send a selector of somebody's own file to the workers as code: they may not find the file."""
+    module = sys.modules.get(getattr(select, "__module__", None) or "")
+    own = module is not None and module.__name__.partition(".")[0] not in ("__main__", "lhas_utils")
+    if own:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        if own:
+            cloudpickle.unregister_pickle_by_value(module)

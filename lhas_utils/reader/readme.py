@@ -1,0 +1,100 @@
+"""The README's generated parts: verdicts, main figure and table, and what the published rows were computed by."""
+
+import json
+import re
+
+import pandas as pd
+
+from ..claims import ledger, markdown_row, records
+from ..claims.render import HEADER
+from ..core import paths, write
+from ..runs import provenance
+
+HEADLINES = ("C17", "R02", "P01", "C12", "A02", "T02", "Q01", "D04", "D13", "D15")  # the ledger's first screen
+TABLE1 = ("current", "immediate_utility", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
+
+
+def summary() -> str:
+    """Return one sentence that counts the verdicts."""
+    return f"**{ledger.counts()}**"
+
+
+def claims() -> str:
+    """Return every claim as a Markdown table: id, claim, where, effect with interval, seeds, verdict."""
+    return "\n".join([HEADER, *map(markdown_row, records())])
+
+
+def headlines() -> str:
+    """Return the ten claims that the README opens with, as such a table."""
+    return "\n".join([HEADER, *(markdown_row(r) for r in records() if r.claim in HEADLINES)])
+
+
+def figure() -> str:
+    """Return the published Fig. 2 as a Markdown image with its alt text and its caption."""
+    side = json.loads((paths.figures("full") / "fig2_rank_reversal.json").read_text())
+    return f"![{side['alt']}](figures/fig2_rank_reversal.png)\n\n*{side['caption']}*"
+
+
+def table1() -> str:
+    """Return the README's main comparison, Random against each selector, from `table1.csv`."""
+    intervals = pd.read_csv(paths.data("full") / "table1.csv")
+    means = intervals.pivot(index="selector", columns="metric", values="mean")[list(TABLE1)].round(3)
+    names = " | ".join(metric.replace("_", " ") for metric in TABLE1)
+    lines = [f"| selector | {names} |", "|---" * (len(TABLE1) + 1) + "|"]
+    for name in dict.fromkeys(intervals["selector"]):
+        lines.append(f"| {name} | " + " | ".join(f"{v:.3f}" for v in means.loc[name]) + " |")
+    return "\n".join(lines)
+
+
+def _listed(names: pd.Series) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def made_by() -> str:
+    """Return which experiments' published rows today's code computed, and which an older one did."""
+    made = provenance()
+    here = made["runs"] > 0
+    groups = {
+        "computed by the code as it is today": made[here & made["same_code"] & made["same_specs"]],
+        "computed by older code": made[here & ~made["same_code"]],
+        "computed for other specifications than today's": made[here & made["same_code"] & ~made["same_specs"]],
+        "not published": made[~here],
+    }
+    said = [f"{text}: {_listed(g['experiment'])}" for text, g in groups.items() if len(g)]
+    return f"Published rows of {len(made)} experiments, {made['runs'].sum()} runs; " + "; ".join(said) + "."
+
+
+GENERATED = {
+    "summary": summary,
+    "headlines": headlines,
+    "figure": figure,
+    "claims": claims,
+    "table1": table1,
+    "provenance": made_by,
+}
+
+
+def readme(text: str) -> str:
+    """Return README text with every generated part renewed.
+
+    Raises:
+        ValueError: for a missing marker.
+    """
+    for name, make in GENERATED.items():
+        start, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
+        pattern = re.compile(f"{start}.*?{end}", re.S)
+        if not pattern.search(text):
+            raise ValueError(f"README.md: expected the markers `{start}` and `{end}`")
+        part = f"{start}\n{make()}\n{end}"
+        text = pattern.sub(lambda _: part, text)
+    return text
+
+
+def write_readme() -> None:
+    """Write the generated parts of README.md."""
+    path = paths.ROOT / "README.md"
+    old = path.read_text()
+    new = readme(old)
+    if new != old:
+        write(path, new)
+        print("README.md: generated parts renewed")

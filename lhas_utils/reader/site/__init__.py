@@ -1,0 +1,4 @@
+"""The static site of the executed notebooks: plain offline HTML, made by nbconvert with our own template."""
+
+from .mathml import mathml
+from .pages import build, show

@@ -1,0 +1,9 @@
+"""Many runs: the grids, the cache, the pool of workers, and the published rows."""
+
+from .cache import chosen, code_of, fill, key, missing, path, results
+from .difficulty_grids import DFT_LR, LR
+from .experiments import EXPERIMENTS, NOTEBOOKS, PUBLISHED, experiment, picks, specs
+from .grids import ABLATIONS, DEVELOPMENT, SMOKE, TABLE1, WEIGHTS, table1
+from .provenance import provenance, publish_rows
+from .published import published, to_csv
+from .text_grids import base_line, run_text, text_specs

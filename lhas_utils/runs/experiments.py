@@ -1,0 +1,69 @@
+"""Every experiment by name, and its rows at a profile."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from ..core import PROFILES, choose
+from . import cache, difficulty_grids, grids
+from .published import published
+
+EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a profile
+    f.__name__: f
+    for f in (
+        grids.table1,
+        grids.controls,
+        grids.budgets,
+        grids.ablations,
+        grids.sensitivity,
+        grids.lora,
+        grids.sequences,
+        grids.orders,
+        grids.regimes,
+        grids.persistence,
+        grids.curricula,
+        grids.others,
+        grids.bands,
+        grids.true_effect,
+        grids.local,
+        difficulty_grids.difficulty,
+        difficulty_grids.opworld,
+        grids.develop,
+        grids.develop_lora,
+        difficulty_grids.develop_opworld,
+    )
+}
+NOTEBOOKS = {  # notebook -> experiments whose runs it reads
+    "00": (),
+    "01": ("table1",),
+    "02": ("table1",),
+    "03": ("table1", "controls", "regimes", "persistence", "others", "curricula"),
+    "04": ("local",),
+    "05": ("table1", "ablations", "sensitivity", "budgets", "lora", "sequences", "orders", "true_effect"),
+    "06": ("difficulty", "bands", "opworld"),
+    "08": ("table1",),
+}
+PUBLISHED = tuple(dict.fromkeys(e for names in NOTEBOOKS.values() for e in names))
+
+
+def specs(name: str, profile: str) -> list:
+    """Return the specs of an experiment at a profile; empty where the profile leaves it out."""
+    return EXPERIMENTS[choose("experiment", name, EXPERIMENTS)](choose("profile", profile, PROFILES))
+
+
+def experiment(name: str, profile: str) -> pd.DataFrame:
+    """Return the tidy rows of an experiment, from the cache or computed now; empty where the profile leaves it out.
+
+    Args:
+        name: one of `EXPERIMENTS`.
+        profile: `smoke`, `fast` or `full`; or `published`, the rows in `figures/data`.
+    """
+    if profile == "published":
+        return published(choose("experiment", name, EXPERIMENTS))
+    grid = specs(name, profile)
+    return cache.results(grid) if grid else pd.DataFrame()
+
+
+def picks(name: str, profile: str) -> pd.DataFrame:
+    """Return every pick of an experiment's runs: stage, index, skill, task, kind and score terms."""
+    return cache.results(specs(name, profile), picks=True)

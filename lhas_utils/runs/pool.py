@@ -1,0 +1,45 @@
+"""Many jobs side by side, on this machine or on a Dask cluster, with progress and ETA."""
+
+import warnings
+from collections.abc import Callable
+
+import torch
+from joblib import Parallel, cpu_count, delayed, parallel_config
+from tqdm.auto import tqdm
+
+from ..core import Checkpoint, settings
+
+
+def _alone(job: Callable, arguments: tuple) -> None:
+    """Do one job with one thread; libraries' warnings, the same in many processes, stay quiet."""
+    torch.set_num_threads(1)
+    with warnings.catch_warnings(action="ignore"):
+        job(*arguments)
+
+
+def _workers(jobs: list[tuple]) -> int:
+    """Return how many jobs run at once: the cores this process may use, one where a checkpoint fills the GPU."""
+    on_gpu = torch.cuda.is_available() and any(isinstance(spec.model, Checkpoint) for spec, *_ in jobs)
+    return 1 if on_gpu else min(len(jobs), cpu_count())
+
+
+def run(job: Callable, jobs: list[tuple], title: str) -> None:
+    """Call `job(*arguments)` for each of `jobs`, whose first argument is a spec.
+
+    On this machine as many at once as it has cores for this process (LOKY_MAX_CPU_COUNT limits them); with SCHEDULER
+    set, on that Dask cluster.
+    """
+    if not jobs:
+        return
+    cluster = settings.scheduler()
+    if cluster:
+        from distributed import Client
+
+        Client(cluster)
+    where = {"backend": "dask", "n_jobs": -1} if cluster else {"backend": "loky", "n_jobs": _workers(jobs)}
+    threads = {} if cluster else {"inner_max_num_threads": 1}
+    with parallel_config(**where, **threads):
+        done = Parallel(return_as="generator_unordered")(delayed(_alone)(job, arguments) for arguments in jobs)
+        look = {"unit": "run", "leave": False, "smoothing": 0.1, "mininterval": 1}
+        for _ in tqdm(done, total=len(jobs), desc=title, disable=not settings.show_progress(), **look):
+            pass

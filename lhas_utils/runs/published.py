@@ -1,0 +1,54 @@
+"""The published rows: `figures/data/runs_NAME.csv.gz`, whole, so that every verdict can be judged again from them."""
+
+import gzip
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from ..core import paths, write
+
+TEXT = (
+    "params",
+    "trim",
+    "match",
+    "curriculum",
+    "slice",
+    "skill",
+    "kind",
+    "arm",
+)  # columns where "" and "none" are words
+ROWS = "the tidy rows of every run, with the column `run` and every column of its spec"
+
+
+def _path(name: str) -> Path:
+    return paths.data("full") / f"runs_{name}.csv.gz"
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """Return a table as CSV text with six significant digits, equal on every machine."""
+    return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def save_rows(name: str, rows: pd.DataFrame) -> None:
+    """Write the rows of a published experiment."""
+    write(_path(name), gzip.compress(to_csv(rows).encode(), mtime=0))
+
+
+def published(name: str) -> pd.DataFrame:
+    """Return the published rows of an experiment in the form that a run of the `full` profile has.
+
+    Raises:
+        ValueError: there are none, or they are of an older layout; it says what to run.
+    """
+    path = _path(name)
+    again = "`make all PROFILE=full` computes and writes them"
+    if not path.exists():
+        raise ValueError(f"published rows of {name}: expected {path.relative_to(paths.ROOT)}; there is none. {again}")
+    text = gzip.decompress(path.read_bytes()).decode()
+    columns = text.partition("\n")[0].split(",")
+    if "run" not in columns:
+        found = f"a file of an older layout, with the columns {', '.join(columns)}"
+        raise ValueError(f"published rows of {name}: expected {ROWS}; got {found}. {again}")
+    blank = {c: [""] for c in columns if c not in TEXT}
+    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=blank, dtype=dict.fromkeys(TEXT, str))

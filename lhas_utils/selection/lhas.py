@@ -1,0 +1,155 @@
+"""Utility-diversity (UDS) and LHAS: online passes over the pool, one micro-batch after the other.
+
+Eq. 5 of arXiv:2605.30537 is s(x) = u(x) + lambda c(x, H_t) + eta p(x, P_t) - rho a(x, S_{1:t-1}).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy.cluster.vq import kmeans2
+
+from ..core import choose, number
+from .context import coverage, squared_distances
+from .picks import standardise, top_k
+from .registry import selector
+
+
+def micro_batches(n: int, budget: int, size: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield (indices of a micro-batch, how many of them to keep); the quotas sum to the budget."""
+    number("micro_batch", size, 1, 10**9, integer=True)
+    batches = np.array_split(rng.permutation(n), max(1, min(budget, n // size)))
+    ends = np.floor(np.cumsum([len(b) for b in batches]) * budget / n + 1e-9).astype(int)
+    return zip(batches, np.diff(ends, prepend=0))
+
+
+def uds(nuclear_norm: np.ndarray, projection: np.ndarray, memory: np.ndarray, alpha: float) -> np.ndarray:
+    """Return ||L_i||_* + alpha mean_{m in M} ||psi(L_i) - m||, shape (b,), both parts standardised first."""
+    distance = np.sqrt(squared_distances(projection, memory)).mean(1) if len(memory) else np.zeros(len(projection))
+    return standardise(nuclear_norm) + alpha * standardise(distance)
+
+
+def _past(ctx, name: str) -> np.ndarray:
+    """Return what the history holds of a signal, (m, d), m = 0 at the first stage."""
+    kept = getattr(ctx.history, name)
+    return getattr(ctx, name)[:0] if kept is None else kept
+
+
+@selector
+def utility_diversity(ctx, budget, *, rng, alpha=1.0, micro_batch=64, memory_size=1024):
+    """Utility-diversity, after UDS (arXiv:2510.16882), as an online pass over the pool.
+
+    u_i = ||L_i||_* + alpha (1/|M|) sum_{m in M} ||psi(L_i) - m||_2, top share of each micro-batch;
+    M holds the last `memory_size` selected projections, earlier stages included. Both parts are
+    standardised within the micro-batch so that alpha has no unit.
+    """
+    memory, chosen = _past(ctx, "projection"), []
+    for batch, keep in micro_batches(len(ctx), budget, micro_batch, rng):
+        u = uds(ctx.nuclear_norm[batch], ctx.projection[batch], memory[-memory_size:], alpha)
+        picks = batch[top_k(u, keep)]
+        chosen.extend(picks)
+        memory = np.concatenate([memory, ctx.projection[picks]])[-memory_size:]
+    return np.array(chosen)
+
+
+def clusters(ctx, k: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Group pool and history by k-means of their frozen embeddings; return both label arrays, (n,) and (m,)."""
+    points = np.concatenate([ctx.embedding, _past(ctx, "embedding")])
+    _, labels = kmeans2(points, min(k, len(np.unique(points, axis=0))), minit="++", rng=0)
+    return labels[: len(ctx)], labels[len(ctx) :]
+
+
+def top_eigenvector(sketches: np.ndarray) -> np.ndarray:
+    """Return the leading eigenvector (d,) of the uncentred second moment of gradient sketches (m, d)."""
+    _, _, right = np.linalg.svd(sketches, full_matrices=False)
+    return right[0]
+
+
+class Pass:
+    """The terms of eq. 5 for one micro-batch, and what the online pass remembers between micro-batches."""
+
+    def __init__(self, ctx, utility: str, penalty: str, proxy: str, alpha: float, memory_size: int):
+        self.ctx, self.utility, self.penalty, self.alpha, self.size = ctx, utility, penalty, alpha, memory_size
+        self.proxy = ctx.cosine_proxy if proxy == "proxy" else ctx.align_current
+        self.labels, past = clusters(ctx)
+        self.counts = np.bincount(past, minlength=self.labels.max() + 1).astype(float)
+        self.memory, self.covered = _past(ctx, "projection"), _past(ctx, "embedding")
+        self.directions = _past(ctx, "sketch")
+
+    def u(self, x: np.ndarray) -> np.ndarray:
+        """Return the base utility u(x), shape (b,)."""
+        if self.utility == "utility_diversity":
+            return uds(self.ctx.nuclear_norm[x], self.ctx.projection[x], self.memory[-self.size :], self.alpha)
+        if self.utility == "none":
+            return np.zeros(len(x))
+        return (self.ctx.loss if self.utility == "loss" else self.ctx.grad_norm)[x]
+
+    def c(self, x: np.ndarray) -> np.ndarray:
+        """Return the coverage c(x, H_t), the distance to the nearest selected embedding, shape (b,)."""
+        return coverage(self.ctx.embedding[x], self.covered)
+
+    def p(self, x: np.ndarray) -> np.ndarray:
+        """Return the proxy gain p(x, P_t), shape (b,)."""
+        return self.proxy[x]
+
+    def a(self, x: np.ndarray) -> np.ndarray:
+        """Return the penalty a(x, S): share of the selected in x's cluster, or squared cosine, shape (b,)."""
+        if self.penalty == "clusters":
+            return self.counts[self.labels[x]] / max(self.counts.sum(), 1)
+        if len(self.directions) == 0:
+            return np.zeros(len(x))
+        return (self.ctx.sketch[x] @ top_eigenvector(self.directions)) ** 2
+
+    def remember(self, picks: np.ndarray) -> None:
+        """Let later micro-batches know of these picks."""
+        self.counts += np.bincount(self.labels[picks], minlength=len(self.counts))
+        self.memory = np.concatenate([self.memory, self.ctx.projection[picks]])[-self.size :]
+        self.covered = np.concatenate([self.covered, self.ctx.embedding[picks]])
+        self.directions = np.concatenate([self.directions, self.ctx.sketch[picks]])
+
+
+@selector
+def lhas(
+    ctx,
+    budget,
+    *,
+    rng,
+    coverage_weight=3.0,
+    proxy_weight=3.0,
+    penalty_weight=0.3,
+    utility="utility_diversity",
+    penalty="clusters",
+    proxy="proxy",
+    alpha=1.0,
+    micro_batch=64,
+    memory_size=1024,
+):
+    """LHAS, eq. 5: s(x) = u(x) + lambda c(x, H_t) + eta p(x, P_t) - rho a(x, S_{1:t-1}).
+
+    An online pass as in `utility_diversity`; each term is standardised within the micro-batch, so the weights
+    lambda (`coverage_weight`), eta (`proxy_weight`) and rho (`penalty_weight`) have no unit. The history
+    grows within the stage. The default weights had the highest U_long on the development seeds
+    (experiment `develop`).
+
+    Args:
+        utility: base utility u: `utility_diversity` (the paper's), `loss`, `gradient` or `none`.
+        penalty: a(x, S): `clusters` (share of the selected that lie in x's cluster) or
+            `eigenvector` (squared cosine of g_x with the top eigenvector of the selected gradients).
+        proxy: p(x, P): `proxy` cos(g_x, g_P) with the standing suite, `current` the inner product
+            with the current stage's validation gradient (a wrong proxy).
+    """
+    choose("utility", utility, ("utility_diversity", "loss", "gradient", "none"))
+    choose("penalty", penalty, ("clusters", "eigenvector"))
+    choose("proxy", proxy, ("proxy", "current"))
+    one, chosen, z = Pass(ctx, utility, penalty, proxy, alpha, memory_size), [], standardise
+    for x, keep in micro_batches(len(ctx), budget, micro_batch, rng):
+        terms = {
+            "utility": z(one.u(x)),
+            "coverage": coverage_weight * z(one.c(x)),
+            "proxy": proxy_weight * z(one.p(x)),
+            "penalty": -penalty_weight * z(one.a(x)),
+        }
+        best = top_k(sum(terms.values()), keep)
+        ctx.explain(x[best], **{name: values[best] for name, values in terms.items()})
+        one.remember(x[best])
+        chosen.extend(x[best])
+    return np.array(chosen)

@@ -1,0 +1,143 @@
+"""Per-example quantities of a whole pool: exact, batched, one pass each.
+
+n examples, T tokens, V vocabulary, p trainable parameters, d embedding width. The gradient of
+example i is g_i, the gradient of its mean response NLL l_i with respect to the trainable
+parameters. `tests/selection/test_signals.py` checks each signal against one example at a time.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+import torch
+from torch.func import functional_call, grad, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from ..learning import IGNORE, Encoded, example_loss, trainable
+
+PROJECTION = (8, 128)  # rows x columns of the projected logits, the sizes UDS uses
+SKETCH = 1024  # dimension of the gradient sketch; cosine noise about 1/sqrt(SKETCH)
+
+
+def _batches(data: Encoded, size: int) -> Iterator[tuple[slice, Encoded]]:
+    for start in range(0, len(data), size):
+        rows = slice(start, min(start + size, len(data)))
+        yield rows, data.take(range(rows.start, rows.stop))
+
+
+@cache
+def _projection(rows: int, columns: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    left = np.random.default_rng([0, seed]).normal(size=(rows, PROJECTION[0])).T / np.sqrt(PROJECTION[0])
+    right = np.random.default_rng([1, seed]).normal(size=(columns, PROJECTION[1])) / np.sqrt(PROJECTION[1])
+    return torch.tensor(left, dtype=torch.float32), torch.tensor(right, dtype=torch.float32)
+
+
+@torch.no_grad()
+def forward_signals(model, data: Encoded, batch_size: int = 128) -> dict[str, np.ndarray]:
+    """Return what one forward pass tells of each example.
+
+    With L_i the logits at the response positions (the others masked out, unlike the reference code
+    of UDS, which keeps prompt and padding rows):
+
+    - `loss` (n,): l_i, mean NLL in nats over the response tokens.
+    - `el2n` (n,): token mean of ||p - onehot(y)||_2 (arXiv:2107.07075; the token mean is ours).
+    - `nuclear_norm` (n,): ||L_i||_*, the sum of singular values, from the eigenvalues of L_i L_i^T
+      (arXiv:2510.16882).
+    - `projection` (n, 1024): A L_i B flattened, A (8, T) and B (V, 128) fixed Gaussian, in place of
+      the randomised Fourier projection of UDS; E ||A L B||_F^2 = ||L||_F^2.
+    """
+    out = {"loss": [], "el2n": [], "nuclear_norm": [], "projection": []}
+    width = data.labels.shape[1] - 1
+    for _, batch in _batches(data, batch_size):
+        logits = model(input_ids=batch.input_ids.to(model.device), use_cache=False).logits[:, :-1].float().cpu()
+        target = batch.labels[:, 1:]
+        scored, n = target != IGNORE, batch.tokens()
+        log_p = logits.log_softmax(-1)
+        nll = -log_p.gather(-1, target.clamp(min=0)[..., None])[..., 0] * scored
+        residual = log_p.exp().scatter_add(-1, target.clamp(min=0)[..., None], -torch.ones_like(nll)[..., None])
+        logits = logits * scored[..., None]
+        left, right = _projection(width, logits.shape[-1])
+        gram = (logits @ logits.transpose(1, 2)).double()
+        out["loss"].append(nll.sum(1) / n)
+        out["el2n"].append((residual.norm(dim=-1) * scored).sum(1) / n)
+        finite = gram.isfinite().all(-1).all(-1)  # eigvalsh would raise; the context names the example
+        norm = torch.linalg.eigvalsh(gram.where(finite[:, None, None], 0.0)).clamp(min=0).sqrt().sum(-1)
+        out["nuclear_norm"].append(norm.where(finite, torch.nan))
+        out["projection"].append((left[:, : logits.shape[1]] @ logits @ right).flatten(1))
+    return {name: torch.cat(parts).numpy().astype(np.float64) for name, parts in out.items()}
+
+
+@torch.no_grad()
+def embedding(model, data: Encoded, batch_size: int = 128) -> np.ndarray:
+    """Return the mean last hidden state over all tokens of prompt and response, shape (n, d)."""
+    out = []
+    for _, batch in _batches(data, batch_size):
+        ids = batch.input_ids.to(model.device)
+        hidden = model(input_ids=ids, use_cache=False, output_hidden_states=True).hidden_states[-1].float()
+        real = (torch.arange(ids.shape[1]) <= batch.last()[:, None]).to(hidden)
+        out.append(((hidden * real[..., None]).sum(1) / real.sum(1, keepdim=True)).cpu())
+    return torch.cat(out).numpy().astype(np.float64)
+
+
+def gradients(model, data: Encoded, batch_size: int = 64) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield (rows, G) with G (b, p) the per-example gradients g_i, by `vmap` over `grad`.
+
+    Memory is b x p floats at a time. Attention runs in its plain mathematical form, the only one
+    whose per-example gradients do not depend on the batch.
+    """
+    parameters = trainable(model)
+    fixed = {k: v.detach() for k, v in [*model.named_parameters(), *model.named_buffers()] if k not in parameters}
+
+    def loss(values, ids, labels):
+        logits = functional_call(model, (values, fixed), kwargs={"input_ids": ids[None], "use_cache": False}).logits
+        return torch.nn.functional.cross_entropy(logits[0, :-1].float(), labels[1:], ignore_index=IGNORE)
+
+    per_example = vmap(grad(loss), in_dims=(None, 0, 0), randomness="error")
+    model.eval()
+    for rows, batch in _batches(data, batch_size):
+        with sdpa_kernel(SDPBackend.MATH):
+            values = per_example(parameters, batch.input_ids.to(model.device), batch.labels.to(model.device))
+        yield rows, torch.cat([v.flatten(1) for v in values.values()], 1)
+
+
+def mean_gradient(model, data: Encoded) -> torch.Tensor:
+    """Return the gradient of the mean example loss, shape (p,); the model's `.grad` stays empty."""
+    values = [p for p in model.parameters() if p.requires_grad]
+    model.eval()
+    return torch.cat([g.flatten() for g in torch.autograd.grad(example_loss(model, data).mean(), values)]).detach()
+
+
+@cache
+def _buckets(p: int, dimension: int) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng([p, dimension])
+    return torch.tensor(rng.integers(dimension, size=p)), torch.tensor(
+        rng.choice([-1.0, 1.0], size=p), dtype=torch.float32
+    )
+
+
+def gradient_signals(
+    model, data: Encoded, directions: dict[str, torch.Tensor], batch_size: int = 64
+) -> dict[str, np.ndarray]:
+    """Return norms, inner products with directions and a sketch of every g_i in one pass.
+
+    - `grad_norm` (n,): ||g_i||_2.
+    - each direction v by name (n,): <g_i, v>, exact.
+    - `sketch` (n, 1024): count-sketch of g_i / ||g_i||, an unbiased projection whose inner
+      products are cosines with noise about 0.03.
+    """
+    p = sum(v.numel() for v in trainable(model).values())
+    bucket, sign = _buckets(p, SKETCH)
+    stacked = torch.stack(list(directions.values()), 1) if directions else torch.zeros(p, 0)
+    norms, inner, sketch = np.empty(len(data)), np.empty((len(data), stacked.shape[1])), np.empty((len(data), SKETCH))
+    for rows, g in gradients(model, data, batch_size):
+        norm = g.norm(dim=1)
+        norms[rows], inner[rows] = norm.cpu(), (g @ stacked.to(g)).cpu()
+        unit = g.cpu() / norm.clamp(min=1e-12).cpu()[:, None]
+        sketch[rows] = torch.zeros(len(g), SKETCH).index_add_(1, bucket, unit * sign)
+    return {"grad_norm": norms, "sketch": sketch} | {k: inner[:, i] for i, k in enumerate(directions)}
+
+
+def gram(model, data: Encoded, batch_size: int = 64) -> np.ndarray:
+    """Return the exact Gram matrix <g_i, g_j>, shape (n, n)."""
+    g = torch.cat([part for _, part in gradients(model, data, batch_size)])
+    return (g @ g.T).double().cpu().numpy()

@@ -1,0 +1,16 @@
+"""One run: `execute(spec, selectors) -> (tidy rows, picks)` for each kind of specification."""
+
+from collections.abc import Callable
+
+from . import difficulty, expansion, retraining, stages
+from .difficulty import BASES, CLIP, MIXED, SIGMAS, DifficultySpec
+from .expansion import ETAS, LocalSpec
+from .retraining import SCORED, TARGETS, EffectSpec
+from .stages import RunSpec
+
+STUDIES: dict[type, Callable] = {  # kind of spec -> what computes it
+    RunSpec: stages.execute,
+    LocalSpec: expansion.execute,
+    EffectSpec: retraining.execute,
+    DifficultySpec: difficulty.execute,
+}

@@ -1,0 +1,70 @@
+"""Tables of intervals on disk, and as evidence beside the published ones."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from lhas_utils import analysis
+from lhas_utils.core import paths
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty place for the data of every profile."""
+    monkeypatch.setattr(paths, "data", lambda profile: tmp_path / profile)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    return tmp_path
+
+
+def runs(shift: float = 0.0, seeds: int = 4) -> pd.DataFrame:
+    rows = [
+        {"selector": s, "budget": b, "seed": seed, "m": shift + seed / 10 + b}
+        for s in ("a", "b")
+        for b in (0.1, 0.5)
+        for seed in range(seeds)
+    ]
+    return pd.DataFrame(rows)
+
+
+def evidence(profile, table):
+    return analysis.evidence(table, "t", ["m"], ["selector", "budget"], SimpleNamespace(profile=profile))
+
+
+def test_the_full_run_writes_what_it_shows(folder):
+    table, said = evidence("full", runs())
+    assert said == "t: 4 intervals from this run, profile full"
+    assert list(table) == ["selector", "budget", "metric", "mean", "low", "high", "n_seeds"]
+    assert table["budget"].to_list() == ["0.1", "0.5"] * 2 and table["mean"].iloc[0] == pytest.approx(0.25)
+    kept = pd.read_csv(folder / "full/t.csv", dtype={"budget": str})
+    pd.testing.assert_frame_equal(kept, table, check_dtype=False, rtol=1e-5)
+
+
+def test_a_small_run_shows_the_published_table_and_says_how_far_it_agrees(folder):
+    evidence("full", runs())
+    table, said = evidence("fast", runs(seeds=2))
+    assert (table["n_seeds"] == 4).all()
+    assert said == "t: published run, 4 seeds; this run's slice of 2 seed(s) agrees in 100% of 4 means"
+    assert "agrees in 0% of 4 means" in evidence("fast", runs(shift=5.0))[1]
+    assert evidence("fast", pd.DataFrame())[1] == "t: published run, 4 seeds"
+
+
+def test_before_anything_is_published_a_small_run_shows_its_own(folder):
+    table, said = evidence("fast", runs(seeds=2))
+    assert len(table) == 4 and said == "t: 4 intervals from this run, profile fast"
+    assert evidence("smoke", pd.DataFrame())[0].empty
+
+
+def test_a_published_table_of_an_older_layout_is_named(folder):
+    evidence("full", runs())
+    old = pd.read_csv(folder / "full/t.csv").rename(columns={"budget": "share"})
+    old.to_csv(folder / "full/t.csv", index=False)
+    with pytest.raises(ValueError, match="full/t.csv: expected the columns budget; got selector, share, .*; `make all"):
+        evidence("fast", runs())
+
+
+def test_minus_random_keeps_the_order_of_the_conditions():
+    rows = [(s, b, "m", v) for b, v in (("50 %", 0.1), ("10 %", 0.3)) for s in ("alignment", "random")]
+    table = pd.DataFrame(rows, columns=["selector", "b", "metric", "mean"])
+    table.loc[table["selector"] == "alignment", "mean"] -= 0.2
+    assert analysis.minus_random(table, "b", "m") == "50 % -0.20, 10 % -0.20"

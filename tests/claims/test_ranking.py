@@ -1,0 +1,76 @@
+"""Checks of the first paper's claims on tables whose answer is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lhas_utils.claims import ranking
+from lhas_utils.studies import SCORED, TARGETS
+
+
+def runs(values: dict, **more) -> pd.DataFrame:
+    """Return runs with U_imm and U_long per (label, seed) from {label: [(now, later) per seed]}."""
+    rows = [(label, seed, *pair) for label, pairs in values.items() for seed, pair in enumerate(pairs)]
+    return pd.DataFrame(rows, columns=["selector", "seed", ranking.NOW, ranking.LATER]).assign(**more)
+
+
+def use(monkeypatch, **tables):
+    monkeypatch.setattr(ranking, "runs", lambda name, profile: tables[name])
+
+
+@pytest.mark.parametrize("later, share", [(-1, 0.5), (1, -0.5)])
+def test_reversal_is_the_rule_counts_settings(monkeypatch, later, share):
+    one = {"alignment": [(1, later)] * 3, "random": [(0, 0)] * 3}
+    table = pd.concat([runs(one, alignment=a, precursors=0.2, noise=0.1, budget=0.25) for a in (0.0, 1.0)])
+    use(monkeypatch, regimes=table)
+    (found,) = ranking.reversal_is_the_rule("full")
+    assert (found["effect"], found["n_seeds"]) == (share, 3)
+
+
+def test_a_profile_without_the_map_has_no_effect(monkeypatch):
+    use(monkeypatch, regimes=pd.DataFrame(), sensitivity=pd.DataFrame())
+    assert ranking.reversal_is_the_rule("fast") == [] == ranking.weights_matter_little("fast")
+
+
+def test_weights_matter_little_takes_the_largest_change(monkeypatch):
+    changed = pd.concat(
+        [
+            runs({"lhas": [(0, 0.53)] * 3}, params="a=1"),
+            runs({"lhas": [(0, 0.49)] * 3}, params="a=3"),
+            runs({"lhas": [(0, 0.0)] * 3}, params=""),
+        ]
+    )
+    use(monkeypatch, sensitivity=changed, table1=runs({"lhas": [(0, 0.5)] * 3, "random": [(0, 9.0)] * 3}))
+    (found,) = ranking.weights_matter_little("full")
+    assert found["effect"] == pytest.approx(0.02)
+
+
+def test_best_band_differs_chooses_on_the_other_seeds(monkeypatch):
+    bands = [
+        runs({"difficulty_band": pairs}, params=p)
+        for p, pairs in (("centre=0.25", [(1, 0.1)] * 3), ("centre=0.75", [(0, 0.4)] * 3))
+    ]
+    use(monkeypatch, bands=pd.concat(bands))
+    assert ranking.best_band_differs("full")["effect"] == pytest.approx(0.3)
+    same = [
+        runs({"difficulty_band": pairs}, params=p)
+        for p, pairs in (("centre=0.25", [(1, 0.5)] * 3), ("centre=0.75", [(0, 0.4)] * 3))
+    ]
+    use(monkeypatch, bands=pd.concat(same))
+    assert ranking.best_band_differs("full")["effect"] == 0
+
+
+def test_scores_against_true_effects(monkeypatch):
+    rng = np.random.default_rng(0)
+
+    def one(seed):
+        g = pd.DataFrame({f"order_{name}": rng.permutation(30) for name in SCORED}).assign(seed=seed)
+        for target in TARGETS:
+            g[target] = g[f"{target}_odd"] = g[f"{target}_even"] = rng.normal(size=30)
+        g["order_alignment"], g["order_lhas"] = g["now"].rank(), g["final"].rank()
+        return g
+
+    monkeypatch.setattr(ranking, "experiment", lambda name, profile: pd.concat([one(s) for s in range(4)]))
+    assert ranking.alignment_knows_now("full")[0]["effect"] == 1
+    assert ranking.alignment_knows_later_less("full")[0]["low"] > 0.5
+    assert all(e["low"] > 0.5 for e in ranking.lhas_knows_later("full"))

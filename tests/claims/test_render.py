@@ -1,0 +1,131 @@
+"""One record behind everything that shows a claim, and a small run beside the published one."""
+
+from importlib import import_module
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from lhas_utils import claims
+from lhas_utils.claims import Effect, ledger, render
+from lhas_utils.core import paths
+
+judge = import_module("lhas_utils.claims.judge")
+ENTRY = {
+    "id": "Z1",
+    "statement": "a beats b",
+    "where": "here",
+    "kind": "qualitative",
+    "notebook": "03",
+    "smallest": 0.1,
+    "test": "x",
+    "minutes": 4,
+    "contrasts": [{"metric": "current", "a": "loss", "b": "random", "direction": "greater"}],
+}
+ROW = {"verdict": "PARTLY", "part": "e", "effect": 0.1, "low": 0.05, "high": 0.15, "n_seeds": 12, "note": "two parts"}
+
+
+def effect(low, high, name="e") -> Effect:
+    return Effect(name, (low + high) / 2, low, high, 8, 0.1)
+
+
+@pytest.fixture
+def publish(tmp_path, monkeypatch):
+    """A function that makes one claim, its published row and a run's effects all there is."""
+
+    def use(found=(), **change):
+        table = pd.DataFrame([ROW | change], index=pd.Index(["Z1"], name="id"))
+        for module in (render, ledger):
+            monkeypatch.setattr(module, "published_verdicts", lambda: table)
+            monkeypatch.setattr(module, "contract", lambda: {"Z1": ENTRY})
+        monkeypatch.setattr(render, "get", lambda claim: ENTRY)
+        monkeypatch.setattr(ledger, "effects", lambda claim, profile: list(found))
+        monkeypatch.setattr(paths, "claims", lambda profile: tmp_path)
+
+    return use
+
+
+def test_terminal_readme_and_table_show_one_record(publish, capsys):
+    publish()
+    r = claims.record("Z1")
+    assert r.effect == "+0.100 [+0.050, +0.150]" and (r.seeds, r.part, r.verdict) == (12, "e", "PARTLY")
+    assert r.evidence == "+0.100 [+0.050, +0.150], 12 seeds; weakest part: e"
+    assert r.quoted == "quoted current: loss 61.9, random 58.2 (+3.7)"
+    assert r.change.startswith("an interval above 0 and an effect of at least 0.1 in every part; or an interval")
+    assert claims.markdown_row(r) == "| Z1 | a beats b | here | +0.100 [+0.050, +0.150] | 12 | PARTLY |"
+    assert ledger.table().loc["Z1"].to_dict() == {k: v for k, v in r._asdict().items() if k != "claim"}
+    ledger.show()
+    said = capsys.readouterr().out
+    assert said == claims.text(r) + "\n"
+    for text in ("Z1  PARTLY: a beats b", r.evidence, r.quoted, "make claim ID=Z1   (4 min)", "here; notebook 03"):
+        assert text in said
+    ledger.show_lines()
+    assert capsys.readouterr().out == "Z1    PARTLY             a beats b\n"
+    ledger.show("CONTRADICTED")
+    assert capsys.readouterr().out == ""
+
+
+def test_contradicted_claims_are_shown_with_their_parts(publish, capsys):
+    publish()
+    ledger.show_contradicted()
+    assert capsys.readouterr().out.startswith("No claim is contradicted")
+    publish(verdict="CONTRADICTED")
+    ledger.show_contradicted()
+    said = capsys.readouterr().out
+    assert said.startswith("1 claims are contradicted.") and "parts      two parts" in said
+
+
+def test_an_effect_without_seeds_is_exact(publish):
+    publish(n_seeds=0)
+    assert claims.record("Z1").evidence.endswith("exact; weakest part: e")
+    assert "|  | PARTLY |" in claims.markdown_row(claims.record("Z1"))
+
+
+def test_before_anything_is_published_the_claim_stands_alone(publish, monkeypatch):
+    publish()
+    nothing = pd.DataFrame(columns=claims.COLUMNS).set_index("id")
+    r = claims.record("Z1", nothing)
+    assert (r.verdict, r.effect, r.evidence, r.seeds) == ("not published yet", "", "", 0)
+    assert r.change.endswith(": contradicted")
+    monkeypatch.setattr(ledger, "published_verdicts", lambda: nothing)
+    assert ledger.counts().startswith("1 claims. No published run yet")
+
+
+def test_every_published_claim_has_a_record_with_a_verdict():
+    found = claims.records()
+    assert [r.claim for r in found] == list(claims.contract())
+    assert {r.verdict for r in found} <= set(claims.VERDICTS)
+    assert all(r.change and r.command for r in found)
+
+
+def test_a_part_that_a_small_run_leaves_out_is_not_compared(publish, capsys):
+    for mine in ([effect(0.1, 0.1)], []):
+        publish(mine, part="another")
+        claims.check_claim("Z1", SimpleNamespace(profile="fast"))
+        said = "another: +0.100 [+0.050, +0.150], 12 seeds; this run leaves it out, PROFILE=full computes it"
+        assert said in capsys.readouterr().out
+
+
+def test_a_claim_out_of_scope_says_why(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(paths, "claims", lambda profile: tmp_path)
+    claims.check_claim("D22", SimpleNamespace(profile="fast"))
+    said = capsys.readouterr().out
+    assert "verdict     NOT TESTABLE: needs Qwen2.5-Math-1.5B" in said and "nan" not in said
+
+
+@pytest.mark.parametrize("own, word", [(0.12, "inside"), (0.3, "outside")])
+def test_a_small_run_agrees_or_not_and_never_judges(publish, tmp_path, capsys, own, word):
+    publish([effect(own, own)])
+    claims.check_claim("Z1", SimpleNamespace(profile="fast"))
+    said = capsys.readouterr().out
+    assert f"this run's is {word}" in said and "verdict     PARTLY" in said
+    assert '"verdict": "PARTLY"' in (tmp_path / "Z1.json").read_text()
+
+
+def test_the_full_run_judges_for_itself(publish, tmp_path, monkeypatch, capsys):
+    publish([effect(0.2, 0.4)])
+    judged = pd.DataFrame([{"id": "Z1"} | ROW | {"verdict": "REPRODUCED"}])
+    monkeypatch.setattr(ledger, "verdicts", lambda profile, ids: (judged, pd.DataFrame()))
+    claims.check_claim("Z1", SimpleNamespace(profile="full"))
+    said = capsys.readouterr().out
+    assert "verdict     REPRODUCED" in said and "published" not in said

@@ -1,0 +1,116 @@
+"""Each figure function returns a figure, draws every selector it is given and leaves its tables as they were."""
+
+from itertools import product
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from lhas_utils import figures
+from lhas_utils.analysis import statistics
+from lhas_utils.figures import difficulty_figures as difficulty
+from lhas_utils.figures import theory_figures as theory
+
+SELECTORS = ["random", "lhas", "less", "easy"]
+KINDS = [*SELECTORS, "batch"]
+NOW_AND_LATER = ["immediate_utility", "long_horizon"]
+
+
+def table(*numbers, **axes):
+    """A row for every combination of the values of `axes`; `numbers` are mean, low and high unless named."""
+    rows = [(*values, 0.1 * i, 0.1 * i - 0.05, 0.1 * i + 0.1) for i, values in enumerate(product(*axes.values()))]
+    return pd.DataFrame(rows, columns=[*axes, *(numbers or ("mean", "low", "high"))])
+
+
+def of_selectors(*metrics):
+    return table(selector=SELECTORS, metric=metrics)
+
+
+PROBE = table("value", "_", "__", selector=SELECTORS, seed=[0, 1, 2], step=[0, 5])
+GAP = np.array([0, 0.5, 0.5, 1]), {"this run": 0.5}
+KNOBS = {"alignment": ["0.0", "1.0"], "precursors": ["0.2"], "noise": ["0.1", "0.3"], "budget": ["0.25", "0.5"]}
+LOCAL = table("first", "next", "C", arm=["sgd", "adamw"], eta=[0.001, 0.03], kind=KINDS).assign(spread=0.3)
+FITS = table("first", "second", "length", arm=["sgd", "adamw"], eta=[0.001, 0.03], seed=[0, 1]).assign(pairs=0.9)
+CURVE = table("closed_form", "monte_carlo", "single_direction", C=[0.2, 0.6, 1.0])
+GRID = {"skill": ["sort", "cumsum"], "base": ["weak", "strong"], "n": [32, 512]}
+CASES = {
+    figures.rank_reversal: (of_selectors("immediate_utility", "future_auc", "forgetting", "ood"), PROBE, *GAP),
+    figures.concentration: (of_selectors("concentration", "concentration_normalised", "entropy", "forgetting"),),
+    figures.diagnostics: (of_selectors("entropy", "difficulty", "quality", "concentration"),),
+    figures.differences: (of_selectors(*NOW_AND_LATER).assign(label="one"), NOW_AND_LATER),
+    figures.conditions: (table(selector=SELECTORS, budget=["10 %", "25 %"], metric=["ood"]), "budget", ["ood"]),
+    figures.true_effect: (table(selector=[*SELECTORS, "effect now", "reliability"], target=["now", "last", "final"]),),
+    figures.real_text: (of_selectors("current_nll", "future_auc_nll", "forgetting_nll", "ood_nll"),),
+    figures.race: (table("current", "future_auc", "forgetting", selector=[*SELECTORS, "mine"], seed=[0, 1]), "mine"),
+    figures.heatmap: (pd.DataFrame([[0.0, np.nan], [0.5, 1.0]], ["a", "b"], ["c", "d"]), "share", 0.5),
+    figures.regimes: (table(**KNOBS, metric=NOW_AND_LATER),),
+    theory.counter_example: (table("a", "b", "_", eta=[0.0, 0.3]), 2 / 7),
+    theory.prediction: (LOCAL, FITS),
+    theory.spectra: (CURVE, LOCAL),
+    theory.regret: (table("regret", "_", "__", model=["one", "two"], angle=[0, 90]),),
+    difficulty.heatmaps: (table("gain", "_", "__", **GRID, d=[2, 3]), table("d_star", "low", "high", **GRID)),
+    difficulty.slices: (table("exact", "_", "__", n=[32, 512], d=[2, 3], level=[2, 3]),),
+    difficulty.gaps: (table(n=[32, 512], d=[2, 3], metric=["train", "generalization", "extrapolation", "target"]),),
+    difficulty.lines: (table(n=[32, 512], arm=["steps", "tokens"], d=[2, 3]), "d", "gain"),
+    difficulty.bound: (table("risk", "complexity", "shift", n=[32, 512], d=[2, 3]).assign(observed=1.0), 5.0),
+    difficulty.optimum: (table("measured", "surface", "constant", n=[32, 512]),),
+    difficulty.measures: (table("nll", "failure", "_", skill=["sort"], base=["weak", "strong"], level=[2, 3]),),
+}
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """No figure stays open."""
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("draw", CASES, ids=lambda f: f.__name__)
+def test_a_figure_comes_out_and_the_tables_stay_as_they_were(draw):
+    tables = [a for a in CASES[draw] if isinstance(a, pd.DataFrame)]
+    before = [t.copy(deep=True) for t in tables]
+    fig = draw(*CASES[draw])
+    assert isinstance(fig, Figure)
+    fig.draw_without_rendering()
+    for was, now in zip(before, tables):
+        pd.testing.assert_frame_equal(was, now)
+
+
+@pytest.mark.parametrize(
+    "draw, args", [(figures.curves, (PROBE,)), (figures.scatter, (of_selectors("a", "b"), "a", "b"))]
+)
+def test_functions_that_take_axes_return_them_with_every_selector_named(draw, args):
+    _, ax = figures.subplots()
+    assert draw(ax, *args) is ax
+    assert ax.get_legend_handles_labels()[1] == [figures.LABELS[s] for s in SELECTORS]
+
+
+def test_no_selector_is_left_out():
+    fig = figures.conditions(*CASES[figures.conditions])
+    assert {t.get_text() for t in fig.legends[0].get_texts()} == {figures.LABELS[s] for s in SELECTORS}
+    intervals, *rest = CASES[figures.conditions]
+    with pytest.raises(ValueError, match="'mine'"):
+        figures.conditions(intervals.replace("lhas", "mine"), *rest)
+
+
+def test_bands_of_curves_are_the_intervals_of_the_statistics():
+    _, ax = figures.subplots()
+    figures.curves(ax, PROBE[PROBE["selector"] == "random"])
+    values = PROBE[(PROBE["selector"] == "random") & (PROBE["step"] == 0)]["value"]
+    mean, low, high = statistics.interval(values)
+    band = ax.collections[0].get_paths()[0].vertices
+    assert ax.lines[0].get_ydata()[0] == pytest.approx(mean)
+    assert sorted({low, high}) == pytest.approx(sorted(set(band[band[:, 0] == 0, 1])))
+
+
+def test_only_the_racer_of_ones_own_is_hatched():
+    fig = figures.race(*CASES[figures.race])
+    assert [bar.get_hatch() for bar in fig.axes[0].patches] == [None, None, None, None, "///"]
+
+
+def test_a_cell_without_a_number_stays_empty_and_text_is_readable():
+    fig = figures.heatmap(*CASES[figures.heatmap])
+    shown = {t.get_text(): t.get_color() for t in fig.axes[0].texts if t.get_text()}
+    assert shown == {"0.00": "w", "0.50": "k", "1.00": "w"}

@@ -1,0 +1,63 @@
+"""Every selector has a look of its own, and an interval never points the wrong way."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from lhas_utils.figures.style import COLOURS, LABELS, MARKERS, forest, interval, point, style_of
+from lhas_utils.selection import SELECTORS
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """No figure stays open."""
+    yield
+    plt.close("all")
+
+
+def test_every_registered_selector_has_a_look_of_its_own():
+    looks = [style_of(name) for name in SELECTORS]
+    for values in zip(*looks):
+        assert len(set(values)) == len(SELECTORS), values
+
+
+def test_the_looks_of_published_figures_stay():
+    assert COLOURS["random"] == "#000000" and MARKERS["random"] == "o" and LABELS["random"] == "Random"
+    assert COLOURS["lhas"] == "#009E73" and MARKERS["lhas"] == "h"
+    assert LABELS["effect now"] == "true effect now"
+
+
+def test_a_selector_without_a_look_is_an_error_that_says_where_to_add_one():
+    table = pd.DataFrame([("mine", "m", 0.0, 0.0, 0.0)], columns=["selector", "metric", "mean", "low", "high"])
+    for draw in (lambda: style_of("mine"), lambda: point("mine"), lambda: forest(table, {"m": "m"})):
+        with pytest.raises(ValueError, match=r"'mine'.*STYLES in lhas_utils/figures/style\.py"):
+            draw()
+
+
+@pytest.mark.parametrize("axis", ["x", "y"])
+def test_a_whisker_is_never_shorter_than_nothing(axis):
+    _, ax = plt.subplots()
+    row = pd.Series({"mean": 1.0, "low": 1.5, "high": 2.0})  # rounding may put an end on the wrong side of the mean
+    interval(ax, **({"x": row, "y": 3.0} if axis == "x" else {"x": 3.0, "y": row}))
+    (whiskers,) = ax.containers[0].lines[2]
+    ends = whiskers.get_segments()[0][:, "xy".index(axis)]
+    assert ends.tolist() == [1.0, 2.0]
+
+
+def test_both_axes_may_have_intervals_and_a_legend_shows_the_marker():
+    _, ax = plt.subplots()
+    row = pd.Series({"mean": 1.0, "low": 0.0, "high": 2.0})
+    interval(ax, row, row, **point("lhas"))
+    handles, labels = ax.get_legend_handles_labels()
+    assert labels == ["LHAS"] and handles[0].get_marker() == MARKERS["lhas"]
+    assert len(ax.containers[0].lines[2]) == 2
+
+
+def test_a_forest_has_a_panel_per_metric_and_the_rows_it_is_asked_for():
+    rows = [(s, m, 0.1, 0.0, 0.2) for s in ("lhas", "random", "loss") for m in ("a", "b")]
+    table = pd.DataFrame(rows, columns=["selector", "metric", "mean", "low", "high"])
+    fig = forest(table, {"a": "the first", "b": "the second"}, rows=["random", "lhas"])
+    assert [ax.get_xlabel() for ax in fig.axes] == ["the first", "the second"]
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["Random", "LHAS"]
+    assert [len(ax.containers) for ax in fig.axes] == [2, 2]
+    assert fig.axes[0].yaxis_inverted()
