@@ -66,8 +66,10 @@ def main(argv: list[str] | None = None) -> None:
     function, names = verbs[args.verb]
     try:
         sys.exit(function(*(getattr(args, n) for n in names)))
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # of the second kind: a full or a read-only disk
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; runs that were finished are kept, the same command goes on from there")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def root() -> Path:
 
 @pytest.fixture
 def tidy_rows():
-    """A function that runs a spec twice and returns its rows: equal both times, no picks, global randomness untouched."""
+    """Run a spec twice and return its rows: equal both times, no picks, global randomness untouched."""
     import pandas as pd
     import torch
 

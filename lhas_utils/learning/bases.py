@@ -1,16 +1,13 @@
 """The base model M_0 of any world: trained once per recipe, corpus and seed, kept in `build/models`."""
 
-import sys
 from functools import lru_cache
-from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from ..core import Checkpoint, ModelSpec, code, digest, paths, stream, write
+from ..core import Checkpoint, ModelSpec, code, digest, paths, stream
+from ..core.files import seal, sealed_folder, unseal
 from ..worlds import Corpus
 from .loop import by_length, example_loss, fit, shuffled, weighted_loss
 from .models import create, pretrained, pretrained_tokenizer
@@ -36,10 +33,12 @@ def tokenizer(spec: ModelSpec | Checkpoint, corpus: Corpus):
         return pretrained_tokenizer(spec)
     if corpus.words:
         return train_tokenizer(corpus)
-    path = paths.MODELS / f"{_key(spec, corpus)}.tokenizer.json"
-    if not path.exists():
-        write(path, train_tokenizer(corpus).backend_tokenizer.to_str())
-    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_file(str(path)), **SPECIAL)
+    path = paths.MODELS / f"{_key(spec, corpus)}.tokenizer"
+    text = unseal(path)
+    if text is None:
+        text = train_tokenizer(corpus).backend_tokenizer.to_str().encode()
+        seal(path, text)
+    return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(text.decode()), **SPECIAL)
 
 
 def pretrain(spec: ModelSpec, corpus: Corpus, seed: int, words):
@@ -69,34 +68,19 @@ def pretrain(spec: ModelSpec, corpus: Corpus, seed: int, words):
 def base_model(spec: ModelSpec | Checkpoint, corpus: Corpus, seed: int):
     """Return the base model M_0 of a seed: a checkpoint, or one trained on the corpus, from the cache or now.
 
-    A cache entry is a folder that appears only when complete; a damaged one is trained again.
+    A cache entry is a folder that appears only when complete; one that is not as it was written is trained again.
     """
     if isinstance(spec, Checkpoint):
         return pretrained(spec)
     seed = seed if corpus.seeded else 0
-    folder = paths.MODELS / _key(spec, corpus, seed)
-    if folder.exists():
-        try:
-            return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        except Exception as error:
-            said = f"model cache: {folder.name} cannot be read ({type(error).__name__}); training it again"
-            print(said, file=sys.stderr)
-            rmtree(folder, ignore_errors=True)
-    model = pretrain(spec, corpus, seed, tokenizer(spec, corpus))
-    _save(model, folder)
-    return model
+
+    def make(folder):
+        pretrain(spec, corpus, seed, tokenizer(spec, corpus)).save_pretrained(folder)
+
+    folder = sealed_folder(paths.MODELS / _key(spec, corpus, seed), make)
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
 
 def load_base(spec: ModelSpec | Checkpoint, corpus: Corpus, seed: int):
     """Return (tokenizer, base model) of a seed."""
     return tokenizer(spec, corpus), base_model(spec, corpus, seed)
-
-
-def _save(model, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(mkdtemp(dir=folder.parent, prefix=".partial-"))
-    model.save_pretrained(partial)
-    try:
-        partial.replace(folder)
-    except OSError:  # another process finished the same model first
-        rmtree(partial)

@@ -8,21 +8,13 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
+from ..core import number
 from ..learning import copy_of, encode, load_base
 from ..runs import table1
 from ..selection import History, SelectionContext, checked
 
-SCORES = (
-    "loss",
-    "el2n",
-    "nuclear_norm",
-    "grad_norm",
-    "align_current",
-    "align_proxy",
-    "cosine_proxy",
-    "quality",
-    "difficulty",
-    "coverage",
+SCORES = tuple(
+    "loss el2n nuclear_norm grad_norm align_current align_proxy cosine_proxy quality difficulty coverage".split()
 )
 
 
@@ -36,6 +28,7 @@ def context(
         pool: another `datasets.Dataset` in place of the stage's own pool.
     """
     world, words, base = _parts(profile, seed)
+    number("stage", stage, 0, len(world.stages) - 1, integer=True)
     model, frozen, history = copy_of(base), copy_of(base), History()
 
     def at(t, pool):
@@ -65,17 +58,14 @@ def explain(select: Callable, ctx: SelectionContext, budget: int | None = None, 
         DataFrame indexed by example: skill, task, kind, clean, difficulty, then one column a term.
     """
     ctx.terms.clear()
-    picks = checked(select, ctx, budget or len(ctx) // 4, np.random.default_rng(seed))
+    picks = checked(select, ctx, len(ctx) // 4 if budget is None else budget, np.random.default_rng(seed))
     terms = pd.DataFrame(ctx.terms)
     if len(terms):
         terms = terms.drop_duplicates("index", keep="last").set_index("index").reindex(picks)
         terms = terms.assign(score=terms.sum(axis=1)).sort_values("score", ascending=False, kind="stable")
     else:
-        used = [
-            s
-            for s in SCORES
-            if ctx.computed(s) or (s != "quality" and s != "coverage" and s in inspect.getsource(select))
-        ]
+        named = {s for s in SCORES if s not in ("quality", "coverage") and s in inspect.getsource(select)}
+        used = [s for s in SCORES if ctx.computed(s) or s in named]
         terms = pd.DataFrame({s: getattr(ctx, s)[picks] for s in used}, index=picks)
     columns = [c for c in ("skill", "task", "kind", "clean", "difficulty") if c in ctx.pool.column_names]
     return ctx.pool.to_pandas()[columns].loc[terms.index].join(terms).rename_axis("example")

@@ -1,7 +1,7 @@
 """The race: a selector of somebody's own, through all stages against known ones."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ def compare(
     select: Callable,
     against: str | Sequence[str] = ("random", "gradient", "lhas"),
     profile: str = "fast",
-    seeds: Sequence[int] = (0, 1),
+    seeds: int | Sequence[int] = (0, 1),
 ) -> pd.DataFrame:
     """Run a selector through all stages against known ones; draw the result and return the table.
 
@@ -34,7 +34,7 @@ def compare(
     Args:
         select: your selector, tried once first: a broken one never starts a run.
         against: names in `SELECTORS`, or one name.
-        seeds: evaluation seeds; every selector meets the same worlds.
+        seeds: evaluation seeds, or one; every selector meets the same worlds.
 
     Returns:
         DataFrame selector x metric, mean over seeds.
@@ -43,6 +43,8 @@ def compare(
         what = f"expected a function select(ctx, budget, *, rng); got {select!r}"
         raise ValueError(f"compare: {what}; a known name belongs in `against`")
     against = [against] if isinstance(against, str) else against
+    if not against:
+        raise ValueError(f"against: expected at least one of {', '.join(SELECTORS)}; got none")
     for known in against:
         choose("against", known, SELECTORS)
     problem = returned(select, context("smoke"), 3)
@@ -51,6 +53,7 @@ def compare(
     name = name_of(select)
     name = "yours" if name in SELECTORS or not name.isidentifier() else name
     worlds = [s for s in table1(profile) if s.selector == "random"]
+    seeds = seeds if isinstance(seeds, Iterable) else [seeds]
     specs = [s for s in worlds if s.seed in seeds]
     if not specs or len(specs) != len(set(seeds)):
         raise ValueError(f"seeds: expected some of {[s.seed for s in worlds]}; got {list(seeds)}")

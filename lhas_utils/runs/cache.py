@@ -1,8 +1,8 @@
-"""Specs in, results out: each run is one parquet file in `build/cache`, named by what its result depends on.
+"""Specs in, results out: each run is one sealed file in `build/cache`, named by what its result depends on.
 
 A key is the spec, the code that the run reaches, that of its own selectors, and the versions of the libraries that
 do the arithmetic (`core.code`). A file is written complete or not at all, so a killed sweep leaves finished runs only
-and the next one continues; one that cannot be read is computed again.
+and the next one continues; one that is not as it was written is computed again (`core.files`).
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from types import FunctionType
 import pandas as pd
 
 from ..core import code, columns, digest, load, paths, store
+from ..core.files import alone, unseal
 from ..learning import base_model, tokenizer
 from ..selection import get
 from ..studies import STUDIES
@@ -59,12 +60,12 @@ def key(spec, select: Callable | None = None) -> str:
 
 def path(spec, select: Callable | None = None, picks: bool = False) -> Path:
     """Return the file of a run's rows, or of its picks."""
-    return paths.CACHE / f"{key(spec, select)}{'-picks' if picks else ''}.parquet"
+    return paths.CACHE / f"{key(spec, select)}{'-picks' if picks else ''}.run"
 
 
 def missing(specs: list, select: Callable | None = None) -> list:
-    """Return the runs that are not in the cache."""
-    return [s for s in dict.fromkeys(specs) if not path(s, select).exists()]
+    """Return the runs that are not in the cache as they were written; a damaged file is said and removed."""
+    return [s for s in dict.fromkeys(specs) if unseal(path(s, select)) is None]
 
 
 def compute(spec, select: Callable | None, target: Path, target_picks: Path) -> None:
@@ -84,14 +85,19 @@ def prepare(spec) -> None:
 def fill(specs: list, select: Callable | None = None) -> int:
     """Compute the missing runs, base models first; return how many were computed.
 
-    An unknown selector or parameter is a `ValueError` before any run is lost.
+    One process of a machine computes at a time; another waits, and finds them done. An unknown selector or parameter
+    is a `ValueError` before any run is lost.
     """
     todo = missing(specs, select)
     for s in todo:
         chosen(s, select)
-    bases = {(s.model, s.corpus, s.seed if s.corpus.seeded else 0): s for s in todo}
-    pool.run(prepare, [(s,) for s in bases.values()], "base models")
-    pool.run(compute, [(s, select, path(s, select), path(s, select, picks=True)) for s in todo], "runs")
+    if not todo:
+        return 0
+    with alone(paths.CACHE, "computing runs"):
+        todo = missing(todo, select)
+        bases = {(s.model, s.corpus, s.seed if s.corpus.seeded else 0): s for s in todo}
+        pool.run(prepare, [(s,) for s in bases.values()], "base models")
+        pool.run(compute, [(s, select, path(s, select), path(s, select, picks=True)) for s in todo], "runs")
     return len(todo)
 
 

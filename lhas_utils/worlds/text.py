@@ -217,7 +217,7 @@ def register(data: str) -> str:
     corpus = load(data or str(sentences.generate()))
     frame = pd.concat([corpus[s].to_pandas().assign(split=s) for s in SPLITS], ignore_index=True)
     name = digest(frame.to_dict("list"))
-    path = paths.CORPORA / f"{name}.parquet"
+    path = paths.CORPORA / f"{name}.corpus"
     if load_table(path) is None:
         store(path, frame)
     return name
@@ -226,7 +226,7 @@ def register(data: str) -> str:
 @cache
 def registered(name: str) -> DatasetDict:
     """Return the corpus of a digest; an absent or damaged one is an error that says what to do."""
-    frame = load_table(paths.CORPORA / f"{name}.parquet")
+    frame = load_table(paths.CORPORA / f"{name}.corpus")
     if frame is None:
         raise ValueError(f"corpus {name}: expected it in {paths.CORPORA}; run again with the DATA it came from")
     parts = {s: frame[frame["split"] == s].drop(columns="split") for s in SPLITS}

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lhas_utils.core import ModelSpec, paths
-from lhas_utils.learning import base_model, bases, encode, score, trainable, weights, word_level
+from lhas_utils.learning import base_model, encode, score, trainable, weights, word_level
 from lhas_utils.worlds import WorldSpec
 from lhas_utils.worlds.symbols import TOKENS
 
@@ -56,9 +56,9 @@ def test_a_damaged_base_model_is_rebuilt_with_a_message(cache, capsys, damage):
     again = weights(base_model(TINY, CORPUS, 0))
     said = "".join(capsys.readouterr())
     assert torch.equal(again, before)
-    assert f"model cache: {folder.name} cannot be read" in said
+    assert said == f"cache: {folder.name} is not as it was written; making it again\n"
     assert torch.equal(weights(base_model(TINY, CORPUS, 0)), before)
-    assert "cannot be read" not in "".join(capsys.readouterr())
+    assert "".join(capsys.readouterr()) == ""
 
 
 def test_a_base_model_does_not_depend_on_the_global_generators(cache):
@@ -69,14 +69,3 @@ def test_a_base_model_does_not_depend_on_the_global_generators(cache):
     torch.manual_seed(2)
     np.random.seed(2)
     assert torch.equal(weights(base_model(TINY, CORPUS, 0)), one)
-
-
-def test_of_two_processes_that_finish_one_model_the_first_one_stays(cache):
-    before = weights(base_model(TINY, CORPUS, 0))
-    (folder,) = cache.iterdir()
-    late = base_model(TINY, CORPUS, 0)
-    with torch.no_grad():
-        late.model.norm.weight.fill_(7)
-    bases._save(late, folder)
-    assert list(cache.iterdir()) == [folder]  # and no partial copy beside it
-    assert torch.equal(weights(base_model(TINY, CORPUS, 0)), before)

@@ -5,7 +5,7 @@ import pytest
 from tests.mutants.run_mutants import ROOT, mutants
 
 ALL = mutants()
-ROOMS = ("worlds", "learning", "selection", "studies", "runs", "analysis", "claims")
+ROOMS = ("core", "worlds", "learning", "selection", "studies", "runs", "analysis", "claims")
 
 
 @pytest.mark.parametrize("file", sorted({m.file for m in ALL}))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from lhas_utils.core import ModelSpec, TrainSpec, paths
-from lhas_utils.runs import key
+from lhas_utils.runs import cache, key
 from lhas_utils.studies import DifficultySpec, EffectSpec, LocalSpec, RunSpec
 from lhas_utils.worlds import TextWorld, WorldSpec
 
@@ -239,6 +239,7 @@ def test_every_module_of_the_engine_is_changed_somewhere():
 @pytest.mark.slow
 def test_keys_do_not_depend_on_the_process_nor_on_where_the_checkout_lies(keys):
     names = {"RunSpec": RunSpec, "LocalSpec": LocalSpec, "EffectSpec": EffectSpec, "DifficultySpec": DifficultySpec}
+    cache._engine.cache_clear()  # another test may have had a part of the engine replaced
     here = {kind: key(eval(text, names | {"TextWorld": TextWorld})) for kind, text in SPECS.items()}
     assert here == keys["now"] and len(set(here.values())) == len(SPECS)
 

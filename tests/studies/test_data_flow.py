@@ -229,6 +229,8 @@ def test_the_signals_are_of_the_validation_set_the_proxy_and_the_two_models():
     scale = abs(exact).max()
     assert ctx.align_current == pytest.approx(exact[:, 0], rel=1e-3, abs=1e-4 * scale)
     assert ctx.align_proxy == pytest.approx(exact[:, 1], rel=1e-3, abs=1e-4 * scale)
+    norms = ctx.grad_norm * float(directions["p"].norm())
+    assert ctx.cosine_proxy == pytest.approx(ctx.align_proxy / norms) and abs(ctx.cosine_proxy).max() <= 1
     last = run.contexts[-1]
     assert last.embedding == pytest.approx(signals.embedding(run.base, run.data.pools[T - 1]))
 

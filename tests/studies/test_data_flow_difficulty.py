@@ -81,6 +81,7 @@ def test_at_most_the_first_shown_examples_of_the_sample_are_scored():
     sample = texts(run.spec.world.sample(5, 10, 3))
     assert run.fit.data == sample
     assert [e.data for e in run.calls.of("score")][7::8] == [sample[:4]] * 2
+    assert (run.rows["tokens_distinct"] == 60).all()  # of all that was trained on
 
 
 def test_a_longer_sample_begins_with_the_shorter_one():

@@ -102,6 +102,12 @@ def test_outcomes_become_effects_with_minus_the_nll():
         assert run.rows[name].to_numpy() == pytest.approx(retraining.effects(masks, y))
 
 
+def test_effects_of_a_linear_outcome_are_its_coefficients_with_mean_zero():
+    rng = np.random.default_rng(0)
+    masks, worth = np.stack([rng.permutation(np.arange(8) < 4) for _ in range(60)]), rng.normal(size=8)
+    assert retraining.effects(masks, 5 + masks @ worth) == pytest.approx(worth - worth.mean())
+
+
 def test_selectors_see_the_candidates_and_the_history_of_the_earlier_stages():
     run = flow()
     contexts = run.calls.of("context")

@@ -9,7 +9,7 @@ import torch
 from lhas_utils.analysis import metrics
 from lhas_utils.core import ModelSpec, TrainSpec, paths
 from lhas_utils.learning import copy_of, create, weights, word_level
-from lhas_utils.runs import cache, fill
+from lhas_utils.runs import cache, fill, pool
 from lhas_utils.selection import entropy
 from lhas_utils.studies import RunSpec, stages
 from lhas_utils.worlds import ORDERS, SEQUENCES, SKILLS, WorldSpec, skill_world, stage_weights
@@ -274,8 +274,7 @@ def test_an_empty_pool_stops_the_run_in_words(two_stages):
 
 
 def test_an_unknown_selector_or_parameter_stops_before_any_training(monkeypatch):
-    monkeypatch.setattr(stages, "base_model", lambda *args: pytest.fail("a model was trained first"))
-    monkeypatch.setattr(cache, "prepare", lambda spec: pytest.fail("a model was trained first"))
+    monkeypatch.setattr(pool, "run", lambda *args: pytest.fail("a model was trained first"))
     with pytest.raises(ValueError, match="selector: expected one of"):
         fill([replace(SPEC, selector="lhaas")])
     with pytest.raises(ValueError, match="parameter of selector 'lhas': expected one of .*; got 'lambda'"):

@@ -244,7 +244,7 @@ def kept(tmp_path, monkeypatch):
 
 def test_a_corpus_is_known_by_its_rows_and_comes_back_as_it_was(folder, kept):
     name = register(str(folder))
-    assert name == register(str(folder)) and [p.name for p in kept.iterdir()] == [f"{name}.parquet"]
+    assert name == register(str(folder)) and [p.name for p in kept.iterdir()] == [f"{name}.corpus"]
     for split, data in text.load(str(folder)).items():
         assert text.registered(name)[split].to_list() == data.to_list()
     write(folder / "math.train.jsonl", rows("math", 41))
@@ -265,14 +265,14 @@ def test_an_absent_corpus_says_what_to_do(kept):
 @pytest.mark.parametrize("damage", [b"", b"not a table " * 50])
 def test_a_damaged_corpus_is_said_and_made_again(folder, kept, capsys, damage):
     name = register(str(folder))
-    path = kept / f"{name}.parquet"
+    path = kept / f"{name}.corpus"
     path.write_bytes(damage)
     with pytest.raises(ValueError, match="run again with the DATA"):
         text.registered(name)
-    assert f"{path.name} cannot be read" in capsys.readouterr().err
+    assert f"{path.name} is not as it was written" in capsys.readouterr().err
     path.write_bytes(damage)
     assert register(str(folder)) == name
-    assert f"{path.name} cannot be read" in capsys.readouterr().err
+    assert f"{path.name} is not as it was written" in capsys.readouterr().err
     assert len(text.registered(name)["train"]) == 80
 
 
