@@ -7,6 +7,7 @@ from datasets import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from lhas_utils.core import Checkpoint, ModelSpec, paths, stream
+from lhas_utils.core.files import seal
 from lhas_utils.learning import (
     IGNORE,
     base_model,
@@ -42,15 +43,19 @@ def test_the_seeds_share_a_base_model_where_the_corpus_has_no_seed(cache):
     assert not CORPUS.seeded and LEVEL_WORLDS["sort"].corpus("weak").seeded
 
 
-def test_a_tokenizer_is_trained_once_and_read_back(cache):
+def test_a_tokenizer_is_trained_once_and_read_back(cache, capsys):
     words = tokenizer(TINY, CORPUS)
     (file,) = cache.iterdir()
-    assert file.name.endswith(".tokenizer.json") and len(words) == 300
+    assert file.name.endswith(".tokenizer") and len(words) == 300
     tokenizer.cache_clear()
     assert tokenizer(TINY, CORPUS).get_vocab() == words.get_vocab()
-    file.write_text(byte_pairs(ROWS["prompt"], 290).backend_tokenizer.to_str())
+    seal(file, byte_pairs(ROWS["prompt"], 290).backend_tokenizer.to_str().encode())
     tokenizer.cache_clear()
     assert len(tokenizer(TINY, CORPUS)) == 290  # what lies there is what is used
+    file.write_bytes(file.read_bytes()[:-1])
+    tokenizer.cache_clear()
+    assert tokenizer(TINY, CORPUS).get_vocab() == words.get_vocab()
+    assert f"cache: {file.name} is not as it was written; making it again" in capsys.readouterr().err
 
 
 def test_another_corpus_vocabulary_or_recipe_is_another_base(cache):

@@ -122,10 +122,17 @@ NEUTRAL = {
         ("worlds/text.py", "run again with the DATA", "run once more with the DATA"),
         ("selection/context.py", "that are not, the first for", "that are not numbers, first"),
     ],
-    "a changed print": [
-        ("learning/bases.py", "print(said, file=sys.stderr)", "print('!', said)"),
-        ("learning/bases.py", "training it again", "once more"),
-        ("studies/stages.py", "    history, rows, picks", "    print('stages')\n    history, rows, picks"),
+    "an added print": [
+        (
+            "studies/stages.py",
+            "    history, rows, picks",
+            "    print(f'{len(world.stages)} stages')\n    history, rows, picks",
+        ),
+        (
+            "learning/loop.py",
+            "    model.train()\n    if 0",
+            "    said = f'{lr}'\n    print(said)\n    model.train()\n    if 0",
+        ),
     ],
     "an added import": [
         (file, "import numpy as np\n", "import string\n\nimport numpy as np\n")
