@@ -1,5 +1,4 @@
-# Everything the companion can do, from a fresh clone:  make          (this list)
-#                                                       make all      (every notebook, figure, claim)
+# From a fresh clone: `make` lists what there is, `make all` makes every notebook, figure and claim.
 # Needs: Python >= 3.11.5, GNU make >= 4.3, git, bash. Nothing is written outside this folder.
 
 SHELL := bash
@@ -52,8 +51,7 @@ export CONDA := $(if $(CONDA),$(if $(or $(filter lhas,$(notdir $(value CONDA_DEF
 export PY := $(or $(CONDA),$(VENV))/bin/python
 
 # ---- how programs run --------------------------------------------------------------------------
-# One thread per process (we run several processes), no network, no screen, no writing to the home
-# folder; settings that a user's shell may hold and that would change results or imports are dropped.
+# One thread a process, no network, no screen, nothing written to the home folder; what a user's shell may hold is dropped.
 SCRATCH := $(CURDIR)/build/home
 $(foreach name,OMP OPENBLAS MKL,$(eval export $(name)_NUM_THREADS := 1))
 $(foreach name,CONFIG DATA RUNTIME,$(eval export JUPYTER_$(name)_DIR := $$(SCRATCH)/jupyter/$(name)))
@@ -86,7 +84,7 @@ WORKERS := $$("$$PY" -c "import xdist" 2> /dev/null && echo "-n $$JOBS --dist lo
 LINT    := if "$$PY" -c "import ruff" 2> /dev/null; then "$$PY" -m ruff check --quiet .ci $(wildcard lhas_utils notebooks tests) && \
 	"$$PY" -m ruff format --check .ci $(wildcard lhas_utils tests); else echo "lint skipped: ruff is not in this environment"; fi
 
-.PHONY: help env environment lock all test check lint figures claims claim judge verify readme refresh html lab bench real clean distclean $(NUMBERS)
+.PHONY: help env environment lock all test check lint figures claims claim judge verify readme refresh html lab bench mutants real clean distclean $(NUMBERS)
 
 ##@ Start here
 help: ## this list
@@ -157,6 +155,8 @@ check: lint ## the quick part: lint and the tests that neither train nor open a 
 	@$(PYTEST) $(WORKERS) -m "not slow and not browser" tests
 lint: environment ## ruff: rules and layout
 	@$(LINT)
+mutants: environment ## plant every fault of tests/mutants, one at a time, in a copy; a test must see it (20 min)
+	@exec "$$PY" tests/mutants/run_mutants.py -j "$$JOBS"
 bench: environment ## speed comparisons of tests/benchmarks (peers: pip install '.[bench]')
 	@$(PYTEST) -o python_files='bench_*.py' -o python_functions='bench_*' -q -s tests/benchmarks
 

@@ -9,7 +9,7 @@ import os
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from . import analysis, claims, core, figures, learning, selection, studies, worlds
-from .analysis import evidence, metrics, minus_random, runs, save_table, summary, theory
+from .analysis import evidence, gate, gate_line, metrics, minus_random, runs, save_table, summary, theory
 from .analysis import statistics as stats
 from .claims import check_claim, ledger, quoted, ranking
 from .core import ModelSpec, TrainSpec
@@ -27,7 +27,7 @@ plots = regime_plots = figures
 __all__ = """
     ABLATIONS ModelSpec RunSpec SELECTORS SelectionContext TrainSpec WEIGHTS WorldSpec analysis base_line check_claim
     check_selector claims compare context core coverage difficulty_plots evidence exercises experiment explain figures
-    learning ledger live metrics minus_random picks plots published quoted ranking regime_plots results runs save_figure
-    save_table selection selectors signals standardise start stats studies summary text_specs theory theory_plots top_k
-    worlds
+    gate gate_line learning ledger live metrics minus_random picks plots published quoted ranking regime_plots results
+    runs save_figure save_table selection selectors signals standardise start stats studies summary text_specs theory
+    theory_plots top_k worlds
 """.split()

@@ -3,6 +3,7 @@
 from . import agreement, bound, metrics, optimum, statistics, theory
 from .agreement import concentration_against_spread, correlations, fit_quality
 from .bound import bounds
+from .gate import gate, gate_line
 from .optimum import by_slice, difficulty_rows, difficulty_runs, grid, measures, per_run, ridge
 from .statistics import differences, readable
 from .summary import runs, summary

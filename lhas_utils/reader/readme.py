@@ -5,10 +5,11 @@ import re
 
 import pandas as pd
 
+from ..analysis import gate, gate_line
 from ..claims import ledger, markdown_row, records
 from ..claims.render import HEADER
 from ..core import paths, write
-from ..runs import provenance
+from ..runs import provenance, published
 
 HEADLINES = ("C17", "R02", "P01", "C12", "A02", "T02", "Q01", "D04", "D13", "D15")  # the ledger's first screen
 TABLE1 = ("current", "immediate_utility", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
@@ -64,12 +65,19 @@ def made_by() -> str:
     return f"Published rows of {len(made)} experiments, {made['runs'].sum()} runs; " + "; ".join(said) + "."
 
 
+def gates() -> str:
+    """Return whether Random's training taught the stages of Table 1 anything, in exact match and in nats."""
+    rows = published("table1")
+    return f"{gate_line(gate(rows))}\n\n{gate_line(gate(rows, 'nll', 0.0), 'NLL, as its fall in nats')}"
+
+
 GENERATED = {
     "summary": summary,
     "headlines": headlines,
     "figure": figure,
     "claims": claims,
     "table1": table1,
+    "gates": gates,
     "provenance": made_by,
 }
 
