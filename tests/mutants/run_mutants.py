@@ -34,6 +34,7 @@ COPIED = (
 PACKAGES = ("lhas_utils.reader", "transformers.models.llama.modeling_llama", "peft", "hypothesis", "nbval.plugin")
 OPTIONS = ("-q", "--tb=line", "-m", "not slow", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 TIMEOUT = 180  # seconds for the tests of one fault; a fault that makes them hang is caught as well
+FIRST = ("FAILED tests", "ERROR tests")  # how pytest names a failure
 PASSED, FAILED = 0, 1  # exit codes of pytest
 
 
@@ -149,9 +150,7 @@ def start(job: Job) -> int:
 def ended(job: Job, status: int | None) -> Outcome:
     """Read what a job said and remove its folder; no status means that it was stopped."""
     said = (job.folder / "said").read_text(errors="replace")
-    failures = [
-        line.split(" - ")[0].split()[-1] for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))
-    ]
+    failures = [line.partition(" ")[2].partition(" - ")[0] for line in said.splitlines() if line.startswith(FIRST)]
     test = "(no end in sight)" if status is None else failures[0].removeprefix("tests/") if failures else ""
     shutil.rmtree(job.folder, ignore_errors=True)
     code = None if status is None else os.waitstatus_to_exitcode(status)
