@@ -5,6 +5,7 @@ import sys
 
 from . import claims
 from .core import PROFILES
+from .learning import quiet
 from .reader import Setup, readme, site, stored
 from .runs import NOTEBOOKS, fill, missing, publish_rows, run_text, specs
 
@@ -64,6 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     commands.choices["real"].add_argument("--model", default="")
     args = parser.parse_args(argv)
     function, names = verbs[args.verb]
+    quiet()
     try:
         sys.exit(function(*(getattr(args, n) for n in names)))
     except (ValueError, OSError) as error:  # of the second kind: a full or a read-only disk

@@ -18,6 +18,14 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def quiet_libraries():
+    """As in a notebook or a worker: what a test reads from the terminal is ours."""
+    from lhas_utils.learning import quiet
+
+    quiet()
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The repository's folder."""

@@ -2,6 +2,6 @@
 
 from .bases import base_model, load_base, tokenizer
 from .loop import LOSSES, SCHEDULES, by_length, dft_loss, example_loss, fit, paced, shuffled, token_nll
-from .models import check_model, copy_of, create, restore, trainable, weights, with_lora
+from .models import check_model, copy_of, create, quiet, restore, trainable, weights, with_lora
 from .score import METRICS, decode, final_answers, score, score_decoded
 from .tokens import IGNORE, Encoded, byte_pairs, encode, packed, word_level

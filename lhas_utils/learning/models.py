@@ -10,8 +10,11 @@ from transformers.utils import logging
 
 from ..core import Checkpoint, ModelSpec, digest
 
-logging.set_verbosity_error()
-logging.disable_progress_bar()
+
+def quiet() -> None:
+    """Silence the progress bars and hints of `transformers`, for programs and notebooks whose output is read."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def create(spec: ModelSpec, tokenizer, seed: int, max_positions: int = 64) -> LlamaForCausalLM:

@@ -1,4 +1,4 @@
-"""How a notebook begins: profile checked, style set, one thread."""
+"""How a notebook begins: profile checked, style set, one thread, libraries quiet."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ import torch
 
 from .. import figures
 from ..core import PROFILES, choose
+from ..learning import quiet
 
 
 @dataclass(frozen=True)
@@ -27,5 +28,6 @@ def start(notebook: str, profile: str) -> Setup:
     """
     choose("PROFILE", profile, PROFILES)
     torch.set_num_threads(1)
+    quiet()
     figures.style()
     return Setup(notebook, profile)

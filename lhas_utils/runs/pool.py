@@ -8,11 +8,13 @@ from joblib import Parallel, cpu_count, delayed, parallel_config
 from tqdm.auto import tqdm
 
 from ..core import Checkpoint, settings
+from ..learning import quiet
 
 
 def _alone(job: Callable, arguments: tuple) -> None:
     """Do one job with one thread; libraries' warnings, the same in many processes, stay quiet."""
     torch.set_num_threads(1)
+    quiet()
     with warnings.catch_warnings(action="ignore"):
         job(*arguments)
 

@@ -402,7 +402,9 @@ def test_an_environment_is_made_with_its_marks_and_used(toy, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "is ready after" in result.stdout and "environment ready: my env/bin/python" in result.stdout
     assert (toy / "my env/.ready").read_text() == "# nothing\n" and (toy / "my env/.lhas").exists()
-    found = subprocess.run([toy / "my env/bin/python", "-c", "import lhas_utils"], cwd="/", capture_output=True)
+    alone = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}  # which `make test` sets to this checkout
+    python = [toy / "my env/bin/python", "-c", "import lhas_utils"]
+    found = subprocess.run(python, cwd="/", env=alone, capture_output=True)
     assert found.returncode == 0, found.stderr
     (toy / "requirements.lock").write_text("# nothing more\n")
     (toy / "my env/old").touch()
