@@ -155,7 +155,7 @@ check: lint ## the quick part: lint and the tests that neither train nor open a 
 	@$(PYTEST) $(WORKERS) -m "not slow and not browser" tests
 lint: environment ## ruff: rules and layout
 	@$(LINT)
-mutants: environment ## plant every fault of tests/mutants, one at a time, in a copy; a test must see it (20 min)
+mutants: environment ## plant every fault of tests/mutants, one at a time, in a copy; a test must see it (10 min)
 	@exec "$$PY" tests/mutants/run_mutants.py -j "$$JOBS"
 bench: environment ## speed comparisons of tests/benchmarks (peers: pip install '.[bench]')
 	@$(PYTEST) -o python_files='bench_*.py' -o python_functions='bench_*' -q -s tests/benchmarks

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lhas_utils.analysis import agreement, bound, metrics, optimum, statistics
+from lhas_utils.analysis import agreement, bound, metrics, optimum, statistics, tables
 from lhas_utils.analysis.summary import summary
 from lhas_utils.claims.effects import Effect, contrast
 from lhas_utils.claims.judge import combine, judge, weakest
@@ -170,6 +170,14 @@ def test_differences_take_off_the_same_seed_and_drop_seeds_without_a_partner():
     assert got.loc[got["selector"] == "a", "m"].to_numpy() == pytest.approx(np.full(5, 0.5))
     assert got.loc[got["selector"] == "b", "k"].to_numpy() == pytest.approx(np.full(5, 1.0))
     assert runs["m"].equals(table()["m"])  # what was given is left alone
+
+
+def test_texts_of_differences_are_within_seeds_too():
+    got = tables.against_random(table(), ["m", "k"], digits=1)
+    assert got.loc["a"].tolist() == ["+0.5 [+0.5, +0.5]", "-0.5 [-0.5, -0.5]"]
+    assert got.loc["b"].tolist() == ["-1.0 [-1.0, -1.0]", "+1.0 [+1.0, +1.0]"]
+    means = statistics.table(table(), ["m"]).assign(budget="25 %")
+    assert tables.minus_random(means, "budget", "m", "a") == "25 % +0.50"
 
 
 def test_a_contrast_is_within_seeds_whatever_the_order_of_the_rows():

@@ -26,6 +26,11 @@ def gain(d: float, n: int, base: str = "weak") -> float:
     return HEIGHT[n] - 0.01 * (d - best(n, base)) ** 2
 
 
+def gap(d: float, n: int) -> float:
+    """Return the planted generalization gap: it rises with the level, a little less at the larger sizes."""
+    return (0.1 if n == 32 else 0.08) * (d - 3) - 0.05 * log2(n / 32)
+
+
 def planted() -> pd.DataFrame:
     """Return one row per run of the difficulty study, as `per_run` does, with planted gains and gaps."""
     plain, rows = {"loss": "sft", "match": "steps", "trim": "none", "lr": LR}, []
@@ -37,17 +42,15 @@ def planted() -> pd.DataFrame:
         shared = {"seed": seed, "skill": "sort", "base": "weak"}
         for skill, base in product(LEVELS, ("weak", "strong")):
             for d, n in product(LEVELS[skill], SIZES[skill]):
-                gaps = {"generalization": 0.1 * d - 0.05 * log2(n), "extrapolation": 0.01 * log2(n) - 0.3 * d}
+                gaps = {"generalization": gap(d, n), "extrapolation": 0.01 * log2(n) - 0.3 * d}
                 run(**shared | {"skill": skill, "base": base}, d=d, n=n, gain=gain(d, n, base), **gaps)
         for d, n in product(LEVELS["sort"], (32, 2048)):
             run(**shared, d=d, n=n, match="tokens", gain=-((d - (4.5 if n == 32 else 6.5)) ** 2))
         for lr, part in ((LR, 1.0), (DFT_LR, 0.5)):
             for d, n in product((3, 5, 8), (32, 2048)):
                 more = part * (0.1 * (d - 3) if n == 32 else -0.2)
-                gap = 0.1 * d - 0.05 * log2(n) - (0.4 * part if d == 8 else 0.0)
-                run(
-                    **shared, d=d, n=n, loss="dft", lr=lr, gain=gain(d, n) + more, generalization=gap, extrapolation=0.0
-                )
+                dft = {"gain": gain(d, n) + more, "generalization": gap(d, n) - (0.4 * part if d == 8 else 0.0)}
+                run(**shared, d=d, n=n, loss="dft", lr=lr, **dft, extrapolation=0.0)
         cut = {(64, "hardest"): 0.1, (64, "easiest"): -0.2, (1024, "hardest"): -0.3, (1024, "easiest"): 0.4}
         for n, trim in product((64, 256, 1024), ("none", "hardest", "easiest")):
             run(**shared, d=0, n=n, trim=trim, gain=0.5 + cut.get((n, trim), 0.0))
@@ -125,7 +128,7 @@ DIFFICULTY = {
     "easy_training_fails": {"nll": 0.5, "harder": 0.3, "overall": (5 * 0.3 - 2 * 0.1) / 7},
     "hard_training_fails": {"seen": 0.4, "unseen": 0.2},
     "generalization_rises": {"": 0.5},
-    "generalization_falls_with_n": {"": 0.3},
+    "generalization_falls_with_n": {"": 0.3 + 0.02 * 2.5},
     "extrapolation_falls": {"": 1.5},
     "extrapolation_ignores_n": {"": 1.5 - 0.06},
     "trimming": {"small hardest": 0.1, "small easiest": 0.2, "large hardest": 0.3, "large easiest": 0.4},

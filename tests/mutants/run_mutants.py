@@ -35,7 +35,7 @@ PACKAGES = ("lhas_utils.reader", "transformers.models.llama.modeling_llama", "pe
 OPTIONS = ("-q", "--tb=line", "-m", "not slow", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 TIMEOUT = 180  # seconds for the tests of one fault; a fault that makes them hang is caught as well
 FIRST = ("FAILED tests", "ERROR tests")  # how pytest names a failure
-PASSED, FAILED = 0, 1  # exit codes of pytest
+PASSED, FAILED, BROKEN = 0, 1, 3  # exit codes of pytest
 
 
 class Mutant(NamedTuple):
@@ -132,7 +132,17 @@ def start(job: Job) -> int:
     child = os.fork()
     if child:
         return child
+    code = BROKEN
+    try:
+        code = in_child(job)
+    finally:
+        os._exit(code)
+
+
+def in_child(job: Job) -> int:
+    """Run the tests of a job and return the exit code of pytest; what is said goes to a file."""
     os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with (job.folder / "said").open("w") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
@@ -144,7 +154,7 @@ def start(job: Job) -> int:
         options = [*OPTIONS, "-x"] if job.mutant else OPTIONS
         code = pytest.main([*(f"tests/{t}" for t in job.tests), *options])
         sys.stdout.flush()
-        os._exit(int(code))
+        return int(code)
 
 
 def ended(job: Job, status: int | None) -> Outcome:
@@ -221,6 +231,7 @@ def main() -> int:
     parser.add_argument("-j", "--jobs", type=int, default=2, help="faults at a time")
     parser.add_argument("--timeout", type=float, default=TIMEOUT, help="seconds for the tests of one fault")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
     chosen = [m for m in mutants() if all(w in f"{m.file} {m.fault}" for w in asked.words)]
     if lost := [said for m in chosen if (said := unfit(m))]:
         print("\n".join(lost))
