@@ -110,11 +110,11 @@ def results(specs: list, select: Callable | None = None, picks: bool = False) ->
         picks: return the picks of each run in place of its rows.
     """
     files = [path(s, select, picks) for s in specs]
-    fill(specs, select)
     tables = [load(f) for f in files]
-    if lost := [s for s, table in zip(specs, tables) if table is None]:  # damaged, or its picks are gone
-        for s in lost:
-            path(s, select).unlink(missing_ok=True)
+    if lost := [s for s, table in zip(specs, tables) if table is None]:
+        if picks:  # they come with their rows only
+            for s in lost:
+                path(s, select).unlink(missing_ok=True)
         fill(lost, select)
         tables = [load(f) for f in files]
     return pd.concat([_labelled(t, i, columns(s)) for i, (s, t) in enumerate(zip(specs, tables))], ignore_index=True)
