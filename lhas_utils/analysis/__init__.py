@@ -1,8 +1,9 @@
 """From tidy rows to numbers: metrics, statistics of paired runs, tables, theory, and the difficulty study."""
 
-from . import agreement, bound, metrics, optimum, statistics, theory
+from . import agreement, bound, branch, metrics, optimum, statistics, theory
 from .agreement import concentration_against_spread, correlations, fit_quality
 from .bound import bounds
+from .branch import branched, known, trajectory
 from .gate import gate, gate_line
 from .optimum import by_slice, difficulty_rows, difficulty_runs, grid, measures, per_run, ridge
 from .statistics import differences, readable

@@ -6,6 +6,7 @@ PROFILES = ("smoke", "fast", "full")
 CURRICULA = ("shuffled", "easy_first", "hard_first")
 SCHEDULES = ("constant", "linear", "cosine")
 BATCHES = ("shuffled", "by_length")
+MATCHES = ("steps", "tokens")
 
 
 def choose(name: str, value, allowed):
@@ -32,7 +33,8 @@ class ModelSpec:
         init: standard deviation of the initial weights; 0.1 learns about three times faster than
             the library's 0.02 at this width.
         steps, batch_size, lr: pre-training (AdamW), optimiser steps, examples a step, peak step size.
-        schedule: of the step size: `linear` decay to zero, or 3 % warm-up and `cosine` to zero.
+        schedule: of the step size: `linear` decay or `cosine` to zero, after a share `warmup` of the steps.
+        clip: largest norm of the gradient; 0 clips nothing.
         batches: `shuffled` anew every epoch, or of examples of similar length, `by_length`.
         rows: examples of the pre-training corpus at most.
     """
@@ -41,18 +43,22 @@ class ModelSpec:
     layers: int = 2
     heads: int = 4
     init: float = 0.1
-    steps: int = 800
-    batch_size: int = 32
-    lr: float = 4e-3
+    steps: int = 2400
+    batch_size: int = 64
+    lr: float = 5e-3
     schedule: str = "linear"
+    warmup: float = 0.08
+    clip: float = 1.0
     batches: str = "shuffled"
-    rows: int = 20_000
+    rows: int = 48_000
 
     def __post_init__(self):
         for name in ("hidden", "layers", "heads", "steps", "batch_size", "rows"):
             number(name, getattr(self, name), 1, 10**6, integer=True)
         for name in ("init", "lr"):
             number(name, getattr(self, name), 1e-12, 10)
+        number("warmup", self.warmup, 0, 1)
+        number("clip", self.clip, 0, 1e6)
         choose("schedule", self.schedule, SCHEDULES)
         choose("batches", self.batches, BATCHES)
         if self.hidden % (2 * self.heads):
@@ -72,7 +78,9 @@ class TrainSpec:
     """Fine-tuning of one stage and the adaptation probe after it (AdamW, constant step size).
 
     Args:
-        steps, batch_size, lr: one stage's training.
+        steps, batch_size, lr: one stage's training; 0 steps train nothing.
+        match: `steps`, or `tokens`: the steps are scaled by (mean response tokens of the pool) / (of the selected), so
+            that every selector's training sees as many response tokens as Random's.
         rank: LoRA rank, or None for full fine-tuning.
         probe_steps: grid of optimiser steps at which the probe is evaluated, from 0.
         probe_size: random examples of the next stage's pool that the probe trains on.
@@ -83,7 +91,8 @@ class TrainSpec:
 
     steps: int = 80
     batch_size: int = 16
-    lr: float = 2e-3
+    lr: float = 1e-3
+    match: str = "steps"
     rank: int | None = None
     probe_steps: tuple[int, ...] = (0, 5, 10, 20, 30)
     probe_size: int = 400
@@ -91,10 +100,11 @@ class TrainSpec:
     curriculum: str = "shuffled"
 
     def __post_init__(self):
-        number("steps", self.steps, 1, 10**6, integer=True)
+        number("steps", self.steps, 0, 10**6, integer=True)
+        choose("match", self.match, MATCHES)
         number("batch_size", self.batch_size, 1, 10**5, integer=True)
         number("lr", self.lr, 1e-12, 10)
-        number("reselect", self.reselect, 1, self.steps, integer=True)
+        number("reselect", self.reselect, 1, max(1, self.steps), integer=True)
         choose("curriculum", self.curriculum, CURRICULA)
         if self.rank is not None:
             number("rank", self.rank, 1, 10**4, integer=True)
@@ -113,7 +123,14 @@ def from_dict(kind, values: dict):
     return kind(**values)
 
 
-_TRAINING = ("steps", "rank", "reselect", "curriculum", "lr")  # fields of a TrainSpec that runs are told apart by
+_TRAINING = (
+    "steps",
+    "rank",
+    "reselect",
+    "curriculum",
+    "lr",
+    "match",
+)  # fields of a TrainSpec that runs are told apart by
 
 
 def columns(spec) -> dict:

@@ -61,7 +61,7 @@ def pretrain(spec: ModelSpec, corpus: Corpus, seed: int, words):
         batches = shuffled(rng, len(data), spec.steps, spec.batch_size)
     ids = {words.convert_tokens_to_ids(token): weight for token, weight in corpus.weights.items()}
     loss = weighted_loss(ids, len(words)) if ids else example_loss
-    fit(model, data, batches, spec.lr, schedule=spec.schedule, loss=loss)
+    fit(model, data, batches, spec.lr, schedule=spec.schedule, warmup=spec.warmup, clip=spec.clip, loss=loss)
     return model
 
 

@@ -6,6 +6,7 @@ from math import cos, pi
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 
 from .tokens import IGNORE, Encoded
@@ -55,7 +56,7 @@ LOSSES = {"sft": example_loss, "dft": dft_loss}
 def shuffled(rng: np.random.Generator, n: int, steps: int, batch_size: int) -> np.ndarray:
     """Return batch indices (steps, b), reshuffled every epoch; b = min(batch_size, n)."""
     b = min(batch_size, n)
-    epochs = -(-steps * b // n)
+    epochs = max(1, -(-steps * b // n))
     return np.concatenate([rng.permutation(n) for _ in range(epochs)])[: steps * b].reshape(steps, b)
 
 
@@ -85,16 +86,20 @@ def by_length(rng: np.random.Generator, data: Encoded, steps: int, batch_size: i
     return batches[:steps]
 
 
-def _cosine(k: int, steps: int) -> float:
-    warm = max(1, round(0.03 * steps))
-    return (k + 1) / warm if k < warm else (1 + cos(pi * (k - warm) / max(1, steps - warm))) / 2
-
-
-SCHEDULES = {  # share of the step size before update k of `steps`, k from 0
-    "constant": lambda k, steps: 1.0,
-    "linear": lambda k, steps: 1 - k / steps,
-    "cosine": _cosine,  # after 3 % warm-up
+SCHEDULES = {  # share of the peak step size by the share s in [0, 1) of the updates after the warm-up
+    "constant": lambda s: 1.0,
+    "linear": lambda s: 1 - s,
+    "cosine": lambda s: (1 + cos(pi * s)) / 2,
 }
+
+
+def step_size(k: int, steps: int, schedule: str, warmup: float) -> float:
+    """Return the share of the peak step size of update k of `steps`, k from 0.
+
+    (k + 1) / w while k < w = round(`warmup` x `steps`), then `SCHEDULES[schedule]`((k - w) / (steps - w)).
+    """
+    w = round(warmup * steps)
+    return (k + 1) / w if k < w else SCHEDULES[schedule]((k - w) / max(1, steps - w))
 
 
 def fit(
@@ -104,6 +109,8 @@ def fit(
     lr: float,
     *,
     schedule: str = "constant",
+    warmup: float = 0.0,
+    clip: float = 0.0,
     loss: Callable = example_loss,
     at: Mapping[int, Callable[[int, int], None]] | None = None,
 ) -> int:
@@ -114,14 +121,15 @@ def fit(
         data: training examples.
         batches: rows of `data` for each step: `shuffled`, `paced` or `by_length`.
         lr: step size, its peak where a schedule changes it.
-        schedule: one of `SCHEDULES`.
+        schedule, warmup: of the step size (`step_size`).
+        clip: largest norm of the gradient; 0 clips nothing.
         loss: function (model, batch) -> (n,).
         at: `{step: callback(step, tokens)}`; step k is called after k updates.
     """
     at = at or {}
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=lr, fused=True)
-    scheduler = LambdaLR(optimizer, lambda k: SCHEDULES[schedule](k, len(batches)))
+    scheduler = LambdaLR(optimizer, lambda k: step_size(k, len(batches), schedule, warmup))
     tokens = 0
     model.train()
     if 0 in at:
@@ -129,6 +137,8 @@ def fit(
     for k, rows in enumerate(batches, start=1):
         batch = data.take(rows)
         loss(model, batch).mean().backward()
+        if clip:
+            clip_grad_norm_(parameters, clip)
         optimizer.step()
         optimizer.zero_grad()
         scheduler.step()

@@ -11,7 +11,10 @@ from .published import published
 EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a profile
     f.__name__: f
     for f in (
+        grids.branch,
         grids.table1,
+        grids.baselines,
+        grids.matched,
         grids.controls,
         grids.budgets,
         grids.ablations,
@@ -37,7 +40,7 @@ NOTEBOOKS = {  # notebook -> experiments whose runs it reads
     "00": (),
     "01": ("table1",),
     "02": ("table1",),
-    "03": ("table1", "controls", "regimes", "persistence", "others", "curricula"),
+    "03": ("branch", "table1", "baselines", "matched", "controls", "regimes", "persistence", "others", "curricula"),
     "04": ("local",),
     "05": ("table1", "ablations", "sensitivity", "budgets", "lora", "sequences", "orders", "true_effect"),
     "06": ("difficulty", "bands", "opworld"),

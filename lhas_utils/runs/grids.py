@@ -1,7 +1,7 @@
 """The grids of the first study: which runs each experiment has at each profile.
 
-Evaluation seeds are 0, 1, 2, ... Development seeds start at 1000: world settings and the weights
-of LHAS were chosen on them (`develop`), and no reported number uses them.
+Evaluation seeds of this edition are 100, 101, ... (those of the first edition were 0, 1, ...). Development seeds start
+at 1000: world settings and the weights of LHAS were chosen on them (`develop`), and no reported number uses them.
 """
 
 from dataclasses import replace
@@ -9,10 +9,11 @@ from itertools import product
 
 from ..core import CURRICULA, PROFILES, ModelSpec, TrainSpec, choose
 from ..selection import PAPER
-from ..studies import EffectSpec, LocalSpec, RunSpec
+from ..studies import BranchSpec, EffectSpec, LocalSpec, RunSpec
 from ..worlds import ORDERS, SEQUENCES, WorldSpec
 
 TABLE1 = (*PAPER, "alignment")  # the paper's seven and the second reading of "Gradient"
+FIRST = 100  # evaluation seed
 DEVELOPMENT = (1000, 1001)
 TINY = 5  # examples of a proxy too small to stand for anything: one a capability
 LORA_LR = 2e-3  # chosen by `develop_lora`
@@ -25,7 +26,8 @@ SMOKE = {
 
 def seeds(profile: str, fast: int, full: int) -> range:
     """Return the evaluation seeds of a profile; `smoke` has one or two, so that it visits every path."""
-    return range({"smoke": min(max(fast, 1), 2), "fast": fast, "full": full}[choose("profile", profile, PROFILES)])
+    many = {"smoke": min(max(fast, 1), 2), "fast": fast, "full": full}[choose("profile", profile, PROFILES)]
+    return range(FIRST, FIRST + many)
 
 
 def _specs(profile: str, selectors, which, world: dict | None = None, train: dict | None = None, **fields) -> list:
@@ -42,12 +44,42 @@ def _specs(profile: str, selectors, which, world: dict | None = None, train: dic
 
 def table1(profile: str) -> list[RunSpec]:
     """Table 1 and 2, Fig. 2 and 4(b): all selectors, skill sequence, 25 % budget."""
-    return _specs(profile, TABLE1, seeds(profile, 5, 12))
+    return _specs(profile, TABLE1, seeds(profile, 3, 12))
+
+
+def branch(profile: str) -> list[BranchSpec]:
+    """Common start: every selector from the same checkpoint, at every stage of Random's trajectory."""
+    return [BranchSpec(s, **(SMOKE if profile == "smoke" else {})) for s in seeds(profile, 2, 12)]
+
+
+BASELINES = {  # arm -> selector and training: what the literature finds hard to beat
+    "balanced": ("balanced", {}),
+    "length": ("length", {}),
+    "rs2": ("random", {"reselect": 7}),  # 80 steps of 16 are seven epochs of a quarter of the pool
+    "none": ("random", {"steps": 0}),
+}
+
+
+def baselines(profile: str) -> list[RunSpec]:
+    """Hard baselines beside Table 1: balanced random, length, RS2 (fresh subsets) and no training."""
+    which, arms = seeds(profile, 1, 12), BASELINES.values()
+    few = {"reselect": 2} if profile == "smoke" else {}
+    return [
+        s
+        for name, train in arms
+        for s in _specs(profile, (name,), which, train=train | (few if "reselect" in train else {}))
+    ]
+
+
+def matched(profile: str) -> list[RunSpec]:
+    """Table 1 with as many response tokens for every selector as for Random, in place of as many steps."""
+    names = TABLE1[1:] if profile == "full" else ("loss", "alignment")
+    return _specs(profile, names, seeds(profile, 1, 12), train={"match": "tokens"})
 
 
 def controls(profile: str) -> list[RunSpec]:
     """Three controls: planted oracle (60 % noise), shuffled scores, fully aligned stages."""
-    which = seeds(profile, 2, 12)
+    which = seeds(profile, 1, 12)
     return (
         _specs(profile, ("random", "oracle"), which, world={"noise": 0.6})
         + _specs(profile, ("random", "shuffled"), which)
@@ -58,7 +90,7 @@ def controls(profile: str) -> list[RunSpec]:
 def budgets(profile: str) -> list[RunSpec]:
     """Table 3 and Fig. 3(a): 10 % and 50 % beside the 25 % of `table1`."""
     names = TABLE1 if profile == "full" else ("random", "alignment", "lhas")
-    return [s for b in (0.1, 0.5) for s in _specs(profile, names, seeds(profile, 1, 9), budget=b)]
+    return [s for b in (0.1, 0.5) for s in _specs(profile, names, seeds(profile, 1, 8), budget=b)]
 
 
 ABLATIONS = {  # eq. 5 without a term, with another utility, another penalty or a wrong proxy
@@ -88,15 +120,15 @@ WEIGHTS = {  # lambda, eta, rho at a third and at three times their chosen value
 
 def sensitivity(profile: str) -> list[RunSpec]:
     """LHAS at other weights and with a tiny proxy; weight 0 and the wrong proxy stand in `ablations`."""
-    out = _specs(profile, [("lhas", params) for params in WEIGHTS.values()], seeds(profile, 0, 6))
-    return out + _specs(profile, ("lhas",), seeds(profile, 0, 6), world={"proxy_size": TINY})
+    out = _specs(profile, [("lhas", params) for params in WEIGHTS.values()], seeds(profile, 0, 8))
+    return out + _specs(profile, ("lhas",), seeds(profile, 0, 8), world={"proxy_size": TINY})
 
 
 def lora(profile: str) -> list[RunSpec]:
     """Fig. 3(c): LoRA of rank 16 and a rank sweep; full fine-tuning stands in `table1`."""
     pair = ("random", "alignment")
     out = _specs(profile, pair, seeds(profile, 1, 8), train={"rank": 16, "lr": LORA_LR})
-    return out + _specs(profile, pair, seeds(profile, 0, 4), train={"rank": 4, "lr": LORA_LR})
+    return out + _specs(profile, pair, seeds(profile, 0, 8), train={"rank": 4, "lr": LORA_LR})
 
 
 def orders(profile: str) -> list[RunSpec]:
@@ -111,7 +143,7 @@ NOISES, BUDGETS = (0.0, 0.1, 0.3), (0.1, 0.25, 0.5)
 
 def regimes(profile: str) -> list[RunSpec]:
     """Regime map of the reversal: stage alignment x precursor share, and label noise x budget."""
-    which, pair = seeds(profile, 0, 5), ("random", "alignment")
+    which, pair = seeds(profile, 0, 8), ("random", "alignment")
     shift = [{"world": {"alignment": a, "precursors": p}} for a, p in product(ALIGNMENTS, PRECURSORS)]
     strain = [{"world": {"noise": v}, "budget": b} for v, b in product(NOISES, BUDGETS)]
     return list(dict.fromkeys(s for knobs in shift + strain for s in _specs(profile, pair, which, **knobs)))
@@ -131,7 +163,7 @@ def persistence(profile: str) -> list[RunSpec]:
 def curricula(profile: str) -> list[RunSpec]:
     """Order of the selected examples within a stage: easy first, hard first; shuffled stands in `table1`."""
     names = ("random", "lhas")
-    return [s for c in CURRICULA[1:] for s in _specs(profile, names, seeds(profile, 0, 6), train={"curriculum": c})]
+    return [s for c in CURRICULA[1:] for s in _specs(profile, names, seeds(profile, 0, 8), train={"curriculum": c})]
 
 
 OTHERS = ("less", "datamodel", "facility_location", "el2n")
@@ -153,14 +185,14 @@ def bands(profile: str) -> list[RunSpec]:
 def true_effect(profile: str) -> list[EffectSpec]:
     """Subset retraining: what each example really does, now and later."""
     if profile == "smoke":
-        return [EffectSpec(s, candidates=6, subsets=4, **SMOKE) for s in range(2)]
-    return [EffectSpec(s) for s in seeds(profile, 0, 6)]
+        return [EffectSpec(s, candidates=6, subsets=4, **SMOKE) for s in seeds(profile, 2, 2)]
+    return [EffectSpec(s) for s in seeds(profile, 0, 8)]
 
 
 def sequences(profile: str) -> list[RunSpec]:
     """The domain and interleaved sequences, which the paper names and prints no numbers for."""
     names = ("random", "alignment", "lhas") if profile == "full" else ("random", "alignment")
-    return [s for q in SEQUENCES[1:] for s in _specs(profile, names, seeds(profile, 1, 7), world={"sequence": q})]
+    return [s for q in SEQUENCES[1:] for s in _specs(profile, names, seeds(profile, 1, 8), world={"sequence": q})]
 
 
 def develop_lora(profile: str) -> list[RunSpec]:
@@ -172,8 +204,8 @@ def develop_lora(profile: str) -> list[RunSpec]:
 def local(profile: str) -> list[LocalSpec]:
     """Prop. 1 and App. B.2 on the trained model (notebook 04)."""
     if profile == "smoke":
-        return [LocalSpec(0, random=4, batches=4, trained=1, **SMOKE)]
-    return [LocalSpec(s) for s in seeds(profile, 1, 6)]
+        return [LocalSpec(FIRST, random=4, batches=4, trained=1, **SMOKE)]
+    return [LocalSpec(s) for s in seeds(profile, 1, 8)]
 
 
 def develop(profile: str) -> list[RunSpec]:

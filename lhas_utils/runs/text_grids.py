@@ -19,7 +19,7 @@ from .cache import fill, missing
 
 SMALL = {  # sizes of the generated sentences' world; base model; training
     "world": {"pool_size": 120, "test_size": 32, "max_length": 48, "vocabulary": 512},
-    "model": ModelSpec(hidden=48, steps=250, batch_size=16),
+    "model": ModelSpec(hidden=48, steps=250, batch_size=16, lr=4e-3),
     "train": TrainSpec(steps=20, batch_size=8, lr=1e-3, probe_steps=(0, 5, 10, 15)),
 }
 GIVEN = {  # the same for data that the reader brings

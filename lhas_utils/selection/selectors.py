@@ -19,6 +19,28 @@ def random(ctx, budget, *, rng):
     return rng.choice(len(ctx), size=budget, replace=False)
 
 
+def turns(rng: np.random.Generator, groups) -> np.ndarray:
+    """Return each example's place in a random order of its own group, shape (n,), from 0."""
+    order, turn = rng.permutation(len(groups)), np.empty(len(groups))
+    _, group = np.unique(np.asarray(groups, str), return_inverse=True)
+    for g in range(group.max() + 1):
+        mine = order[group[order] == g]
+        turn[mine] = np.arange(len(mine))
+    return turn
+
+
+@selector
+def balanced(ctx, budget, *, rng):
+    """Balanced random: random within each task, as many of each task as there are, up to equal shares."""
+    return top_k(-turns(rng, ctx.pool["task"]) - rng.random(len(ctx)), budget)
+
+
+@selector
+def length(ctx, budget, *, rng):
+    """Length: longest responses (arXiv:2402.04833), ties in random order."""
+    return top_k(ctx.encoded.tokens().numpy() + rng.random(len(ctx)), budget)
+
+
 @selector
 def loss(ctx, budget, *, rng):
     """Loss: highest current NLL l_i."""
@@ -130,11 +152,6 @@ def oracle(ctx, budget, *, rng):
     """Control: knows which examples are clean and no duplicates; spreads over tasks evenly."""
     pool = ctx.pool.to_pandas()
     good = (pool["clean"] & ~pool["duplicate"]).to_numpy()
-    _, task = np.unique(pool["task"].astype(str), return_inverse=True)
-    order = rng.permutation(len(ctx))
-    turn = np.empty(len(ctx))
-    for t in range(task.max() + 1):
-        mine = order[(task[order] == t) & good[order]]
-        turn[mine] = np.arange(len(mine))
-    turn[~good] = len(ctx) + rng.permutation((~good).sum())
+    turn = len(ctx) + rng.permutation(len(ctx))
+    turn[good] = turns(rng, pool["task"][good]) + rng.random(good.sum())
     return top_k(-turn, budget)

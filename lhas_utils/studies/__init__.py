@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from . import difficulty, expansion, retraining, stages
+from . import branch, difficulty, expansion, retraining, stages
+from .branch import BRANCHED, FRESH, START, BranchSpec
 from .difficulty import BASES, CLIP, MIXED, SIGMAS, DifficultySpec
 from .expansion import ETAS, LocalSpec
 from .retraining import SCORED, TARGETS, EffectSpec
@@ -10,6 +11,7 @@ from .stages import RunSpec
 
 STUDIES: dict[type, Callable] = {  # kind of spec -> what computes it
     RunSpec: stages.execute,
+    BranchSpec: branch.execute,
     LocalSpec: expansion.execute,
     EffectSpec: retraining.execute,
     DifficultySpec: difficulty.execute,

@@ -115,7 +115,14 @@ class DifficultySpec:
     @property
     def model(self) -> ModelSpec:
         """How the base model is mid-trained."""
-        recipe = {"batch_size": 64, "schedule": "cosine", "batches": "by_length", "rows": 48_000}
+        recipe = {
+            "batch_size": 64,
+            "lr": 4e-3,
+            "schedule": "cosine",
+            "warmup": 0.03,
+            "clip": 0.0,
+            "batches": "by_length",
+        }
         return ModelSpec(steps=self.base_steps, **recipe)
 
     def amount(self) -> tuple[int, int]:
@@ -181,7 +188,7 @@ def execute(spec: DifficultySpec, selectors: Mapping[str, Callable]) -> tuple[pd
     rows.append({"who": "base", "slice": "train", **scores(base, shown)})
     model, order = copy_of(base), stream(spec.seed, f"{world.tag}-order", spec.d, spec.n)
     batches = shuffled(order, len(data), updates, spec.batch_size)
-    seen = fit(model, data, batches, spec.lr, schedule="cosine", loss=LOSSES[spec.loss])
+    seen = fit(model, data, batches, spec.lr, schedule="cosine", warmup=0.03, loss=LOSSES[spec.loss])
     rows += [{"who": "tuned", "slice": str(d), **scores(model, test)} for d, test in tests.items()]
     rows.append({"who": "tuned", "slice": "train", **scores(model, shown)})
     distance2 = float((weights(model) - weights(base)).square().sum())

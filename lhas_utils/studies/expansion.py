@@ -129,7 +129,7 @@ def selections(spec: LocalSpec, select: Mapping, model, frozen, world, data) -> 
     """Return (kind, indices): each selector's pick, random selections at the budget, random batches."""
     t, n = spec.stage, len(data.pools[spec.stage])
     pool, validation = world.stages[t].pool, data.validations[t]
-    ctx = SelectionContext(model, frozen, pool, data.pools[t], validation, data.proxy, History(), t)
+    ctx = SelectionContext(model, frozen, pool, data.pools[t], validation, data.proxies[t], History(), t)
     size, rng = round(spec.budget * n), stream(spec.seed, "local subsets")
     out = [(name, checked(f, ctx, size, stream(spec.seed, "select", t, 0))) for name, f in select.items()]
     out += [("random", rng.choice(n, size, replace=False)) for _ in range(spec.random)]

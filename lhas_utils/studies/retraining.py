@@ -91,7 +91,7 @@ def execute(spec: EffectSpec, selectors: Mapping[str, Callable]) -> tuple[pd.Dat
 
     def context(t, rows):
         pool, validation = world.stages[t].pool.select(rows), data.validations[t]
-        return SelectionContext(model, frozen, pool, data.pools[t].take(rows), validation, data.proxy, history, t)
+        return SelectionContext(model, frozen, pool, data.pools[t].take(rows), validation, data.proxies[t], history, t)
 
     def learn(t, rows):
         batches = shuffled(stream(spec.seed, "train", t), len(rows), train.steps, train.batch_size)

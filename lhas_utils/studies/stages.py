@@ -78,7 +78,7 @@ class Encodings:
 
     pools: list[Encoded]
     validations: list[Encoded]
-    proxy: Encoded
+    proxies: list[Encoded]
     tests: dict[str, Encoded]
     ood: dict[str, Encoded]
 
@@ -89,10 +89,11 @@ def encodings(world: World, words, max_length: int) -> Encodings:
     def text(data):
         return encode(data, words, max_length)
 
+    standing = text(world.proxy)
     return Encodings(
         [text(s.pool) for s in world.stages],
         [text(s.validation) for s in world.stages],
-        text(world.proxy),
+        [standing if s.proxy is None else text(s.proxy) for s in world.stages],
         {n: text(d) for n, d in world.tests.items()},
         {n: text(d) for n, d in world.ood.items()},
     )
@@ -140,10 +141,12 @@ def run(
         portions = np.diff(np.linspace(0, train.steps, train.reselect + 1).astype(int))
         for part, steps in enumerate(portions):
             ctx = SelectionContext(
-                model, frozen, stage.pool, data.pools[t], data.validations[t], data.proxy, history, t
+                model, frozen, stage.pool, data.pools[t], data.validations[t], data.proxies[t], history, t
             )
             chosen = checked(select, ctx, max(1, round(budget * len(stage.pool))), stream(seed, "select", t, part))
             encoded = data.pools[t].take(chosen)
+            if train.match == "tokens":
+                steps = as_many_tokens(steps, data.pools[t], encoded)
             if part == 0:
                 selected = stage.pool.select(chosen).to_pandas()
                 keep("diagnostic", t + 1, stage.name, 0, diagnose(model, selected, encoded))
@@ -160,7 +163,7 @@ def run(
         evaluate(t + 1)
         keep("diagnostic", t + 1, stage.name, 0, {"tokens": tokens, "drift": drift(updates)})
         if t + 1 < len(world.stages):
-            _probe(model, world, data, t + 1, train, seed, keep)
+            probe(model, world, data, t + 1, train, seed, keep)
     return pd.DataFrame(rows, columns=COLUMNS), pd.concat(picks, ignore_index=True)
 
 
@@ -192,7 +195,16 @@ def diagnose(model, selected: pd.DataFrame, encoded: Encoded) -> dict[str, float
     return out | selected[columns].mean().to_dict()
 
 
-def _probe(model, world: World, data: Encodings, t: int, train: TrainSpec, seed: int, keep: Callable) -> None:
+def as_many_tokens(steps: int, pool: Encoded, selected: Encoded) -> int:
+    """Return the steps on `selected` that see as many response tokens as `steps` on random examples of the pool.
+
+    steps x (mean tokens of the pool) / (mean tokens of the selected), rounded, at least one step of any.
+    """
+    mean = [float(part.tokens().float().mean()) for part in (pool, selected)]
+    return max(min(steps, 1), round(steps * mean[0] / mean[1]))
+
+
+def probe(model, world: World, data: Encodings, t: int, train: TrainSpec, seed: int, keep: Callable) -> None:
     """Adapt a copy of the checkpoint to stage `t` on random examples; score V_t along the way."""
     saved = weights(model)
     rng = stream(seed, "probe", t)

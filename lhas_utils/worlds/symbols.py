@@ -17,6 +17,7 @@ OPERATIONS = {  # one-step operations on a tuple of symbol indices
     "reverse": lambda x: x[::-1],
     "swap": lambda x: tuple(x[i ^ 1] if (i ^ 1) < len(x) else x[i] for i in range(len(x))),
     "increment": lambda x: tuple((v + 1) % SYMBOLS for v in x),
+    "decrement": lambda x: tuple((v - 1) % SYMBOLS for v in x),
     "double": lambda x: tuple((2 * v) % SYMBOLS for v in x),
     "cumsum": lambda x: tuple(v % SYMBOLS for v in accumulate(x)),
     "sort": lambda x: tuple(sorted(x)),
@@ -29,6 +30,18 @@ TOKENS = (
     + tuple(OPERATIONS)
     + tuple(f"{letter}{i}" for letter in LETTERS for i in range(SYMBOLS))
 )
+
+
+def dialect(task: str) -> str:
+    """Return a task in the dialect that the stages of SkillWorld teach: capitalised names, tokens of their own.
+
+    >>> dialect("guard sort_down")
+    'Guard Sort_down'
+    """
+    return " ".join(op.capitalize() for op in task.split())
+
+
+DIALECT = (*TOKENS, *map(dialect, ("guard", *OPERATIONS)))
 
 
 def solve(task: str, x: tuple[int, ...]) -> tuple[int, ...] | None:

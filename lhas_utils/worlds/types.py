@@ -10,13 +10,15 @@ from datasets import Dataset
 class Stage:
     """One stage: the pool D_t, the selector's validation set, and the weights of Perf(., V_t).
 
-    `weights` maps capability to its share in V_t, so Perf(M, V_t) = sum_j weights[j] R[., j].
+    `weights` maps capability to its share in V_t, so Perf(M, V_t) = sum_j weights[j] R[., j]. `proxy` stands in for
+    the world's standing proxy at this stage.
     """
 
     name: str
     pool: Dataset
     validation: Dataset
     weights: dict[str, float]
+    proxy: Dataset | None = None
 
 
 @dataclass(frozen=True)
