@@ -7,7 +7,7 @@ from . import claims
 from .core import PROFILES
 from .learning import quiet
 from .reader import Setup, readme, site, stored
-from .runs import NOTEBOOKS, fill, missing, publish_rows, run_text, specs
+from .runs import NOTEBOOKS, PUBLISHED, fill, missing, publish_rows, run_text, specs
 
 
 def run(notebooks: list[str], profile: str) -> None:
@@ -26,12 +26,13 @@ def real(data: str, model: str, profile: str) -> None:
     run_text(data, model, profile)
 
 
-def publish(profile: str) -> None:
-    """Write the raw rows of every experiment and judge every claim from them."""
+def publish(experiments: list[str], profile: str) -> None:
+    """Write the raw rows of experiments, computed where they lack, and judge claims; all of them by default."""
     if profile != "full":
         raise ValueError(f"publish: expected profile full; got {profile}")
-    publish_rows()
-    claims.publish()
+    publish_rows(experiments or PUBLISHED)
+    if not experiments:
+        claims.publish()
 
 
 def claim(claim: str, profile: str) -> None:
@@ -46,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
         "real": (real, ("data", "model", "profile")),
         "claims": (claims.ledger.show_lines, ()),
         "claim": (claim, ("claim", "profile")),
-        "publish": (publish, ("profile",)),
+        "publish": (publish, ("experiments", "profile")),
         "judge": (claims.rejudge, ()),
         "verify": (claims.comparison.show_verify, ("profile",)),
         "readme": (readme.write_readme, ()),
@@ -60,6 +61,7 @@ def main(argv: list[str] | None = None) -> None:
         command = commands.add_parser(name, help=(function.__doc__ or name).splitlines()[0])
         command.add_argument("--profile", choices=PROFILES, default="fast")
     commands.choices["run"].add_argument("notebooks", nargs="*", metavar="NN")
+    commands.choices["publish"].add_argument("experiments", nargs="*", metavar="EXPERIMENT")
     commands.choices["claim"].add_argument("claim", metavar="ID")
     commands.choices["real"].add_argument("--data", required=True)
     commands.choices["real"].add_argument("--model", default="")

@@ -20,7 +20,7 @@ def branched(rows: pd.DataFrame, metric: str = "exact") -> pd.DataFrame:
 
     - now: Perf(M_t, V_t) - Perf(M_{t-1}, V_t).
     - forgetting: mean over earlier stages s < t of Perf(M_{t-1}, V_s) - Perf(M_t, V_s), t >= 2.
-    - next_auc: area under the probe's curve on V_{t+1}, t < T (`metrics.auc`); next_gain: the same minus its first point.
+    - next_auc: area under the probe's curve on V_{t+1}, t < T (`metrics.auc`); next_gain: it minus the first point.
     - ood: mean over capabilities of the OOD score after the stage minus before.
     - later: next_auc - forgetting + ood, eq. 2 of arXiv:2605.30537 without what is scored now, all weights 1.
 

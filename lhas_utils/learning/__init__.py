@@ -1,7 +1,7 @@
 """A model learns: text as tensors, models, the training loop, scores and base models."""
 
 from .bases import base_model, load_base, tokenizer
-from .loop import LOSSES, SCHEDULES, by_length, dft_loss, example_loss, fit, paced, shuffled, token_nll
+from .loop import LOSSES, by_length, dft_loss, example_loss, fit, paced, shuffled, step_size, token_nll
 from .models import check_model, copy_of, create, quiet, restore, trainable, weights, with_lora
 from .score import METRICS, decode, final_answers, score, score_decoded
 from .tokens import IGNORE, Encoded, byte_pairs, encode, packed, word_level

@@ -1,8 +1,10 @@
 """What the published rows were computed by, held against today's specs and code."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
-from ..core import digest, paths, write
+from ..core import choose, digest, paths, write
 from .cache import code_of
 from .experiments import PUBLISHED, experiment, specs
 from .published import save_rows, to_csv
@@ -10,13 +12,13 @@ from .published import save_rows, to_csv
 COLUMNS = ["experiment", "runs", "seeds", "specs", "code"]
 
 
-def today() -> pd.DataFrame:
+def today(names: Iterable[str] = PUBLISHED) -> pd.DataFrame:
     """Return what `publish_rows` would write now, one row an experiment.
 
     Returns:
         DataFrame experiment, runs, seeds, and digests of the specs and of all code that the runs reach.
     """
-    grids = {name: specs(name, "full") for name in PUBLISHED}
+    grids = {name: specs(name, "full") for name in names}
     rows = [
         (name, len(grid), len({s.seed for s in grid}), digest(*grid), digest(*sorted({code_of(s) for s in grid})))
         for name, grid in grids.items()
@@ -24,11 +26,22 @@ def today() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def publish_rows() -> None:
-    """Write the rows of every experiment at `full`, each as soon as it is there, and `runs.csv`, what made them."""
-    for name in PUBLISHED:
-        save_rows(name, experiment(name, "full"))
-    write(paths.data("full") / "runs.csv", to_csv(today()))
+def _told() -> pd.DataFrame:
+    """Return `figures/data/runs.csv`; no rows before the first publication."""
+    path = paths.data("full") / "runs.csv"
+    told = pd.read_csv(path, dtype=str) if path.exists() else pd.DataFrame(columns=COLUMNS)
+    if list(told.columns) != COLUMNS:
+        raise ValueError(f"{path.name}: expected the columns {', '.join(COLUMNS)}; got {', '.join(told.columns)}")
+    return told
+
+
+def publish_rows(names: Iterable[str] = PUBLISHED) -> None:
+    """Write the rows of experiments at `full`, computed where they lack, and what made them, one by one."""
+    for name in names:
+        save_rows(name, experiment(choose("experiment", name, PUBLISHED), "full"))
+        made = pd.concat([_told(), today([name]).astype(str)]).drop_duplicates("experiment", keep="last")
+        ordered = made.set_index("experiment").reindex([n for n in PUBLISHED if n in set(made["experiment"])])
+        write(paths.data("full") / "runs.csv", to_csv(ordered.reset_index()))
 
 
 def provenance() -> pd.DataFrame:
@@ -36,11 +49,7 @@ def provenance() -> pd.DataFrame:
 
     An experiment that is not published has 0 runs.
     """
-    path = paths.data("full") / "runs.csv"
-    told = pd.read_csv(path, dtype=str) if path.exists() else pd.DataFrame(columns=COLUMNS)
-    if list(told.columns) != COLUMNS:
-        raise ValueError(f"{path.name}: expected the columns {', '.join(COLUMNS)}; got {', '.join(told.columns)}")
-    now = today().merge(told, on="experiment", how="left", suffixes=("_now", ""))
+    now = today().merge(_told(), on="experiment", how="left", suffixes=("_now", ""))
     counts = {c: pd.to_numeric(now[c]).fillna(0).astype(int) for c in ("runs", "seeds")}
     same = {f"same_{c}": now[c] == now[f"{c}_now"] for c in ("specs", "code")}
     return now[COLUMNS].assign(**counts, **same)

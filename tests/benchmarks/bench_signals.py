@@ -14,7 +14,7 @@ from lhas_utils.core import ModelSpec
 from lhas_utils.learning import create, encode, example_loss, word_level
 from lhas_utils.selection import selectors, signals
 from lhas_utils.worlds import WorldSpec, skill_world
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
 
 def clock(function, repeat=3):
@@ -30,7 +30,7 @@ def clock(function, repeat=3):
 @pytest.fixture(scope="module")
 def pool():
     torch.set_num_threads(1)
-    tokenizer = word_level(TOKENS)
+    tokenizer = word_level(DIALECT)
     world = skill_world(WorldSpec(pool_size=256, test_size=8), 1000)
     return create(ModelSpec(), tokenizer, 0).eval(), encode(world.stages[1].pool, tokenizer)
 

@@ -6,9 +6,9 @@ from lhas_utils.core import TrainSpec, columns
 from lhas_utils.studies import DifficultySpec, EffectSpec, LocalSpec, RunSpec
 from lhas_utils.worlds import WorldSpec
 
-TRAIN = TrainSpec(steps=7, rank=3, reselect=2, curriculum="hard_first", lr=0.5, batch_size=9)
+TRAIN = TrainSpec(steps=7, rank=3, reselect=2, curriculum="hard_first", lr=0.5, batch_size=9, match="tokens")
 WORLD = WorldSpec(sequence="domain", order="reversed", pool_size=9, noise=0.4, alignment=0.7, test_size=5)
-TOLD = {"steps": 7, "rank": 3, "reselect": 2, "curriculum": "hard_first", "lr": 0.5}
+TOLD = {"steps": 7, "rank": 3, "reselect": 2, "curriculum": "hard_first", "lr": 0.5, "match": "tokens"}
 
 
 def test_a_run_of_the_stages_tells_its_parameters_its_world_and_its_training():

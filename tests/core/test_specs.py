@@ -1,5 +1,7 @@
 """Specifications: checked when they are made."""
 
+from dataclasses import fields
+
 import pytest
 
 from lhas_utils.core import PROFILES, Checkpoint, ModelSpec, TrainSpec, choose, columns, from_dict, number
@@ -10,7 +12,10 @@ from lhas_utils.worlds import TextWorld, WorldSpec
 @pytest.mark.parametrize(
     "kind, values, message",
     [
-        (TrainSpec, {"steps": 0}, "steps: expected an integer"),
+        (TrainSpec, {"steps": -1}, "steps: expected an integer"),
+        (TrainSpec, {"match": "epochs"}, "match: expected one of steps, tokens; got 'epochs'"),
+        (ModelSpec, {"warmup": 1.5}, "warmup: expected a number"),
+        (ModelSpec, {"clip": -1}, "clip: expected a number"),
         (TrainSpec, {"batch_size": 2.5}, "batch_size: expected an integer"),
         (TrainSpec, {"lr": 0}, "lr: expected a number"),
         (TrainSpec, {"rank": 0}, "rank: expected an integer"),
@@ -56,13 +61,13 @@ def test_from_dict_refuses_unknown_keys():
 
 
 STAGES = ["selector", "seed", "budget", "params"]
-TRAINING = ["steps", "rank", "reselect", "curriculum", "lr"]
+TRAINING = ["steps", "rank", "reselect", "curriculum", "lr", "match"]
 
 
 def test_columns_of_a_stage_run_hold_its_world_and_its_training():
     spec = RunSpec("lhas", 3, params=(("alpha", 2.0), ("utility", "loss")), world=WorldSpec(noise=0.3))
     found = columns(spec)
-    skill = "sequence order pool_size earlier precursors noise duplicates alignment proxy_size test_size".split()
+    skill = [f.name for f in fields(WorldSpec)]
     assert list(found) == [*STAGES, *skill, *TRAINING]
     assert (found["params"], found["noise"], found["rank"]) == ("alpha=2.0, utility=loss", 0.3, None)
 

@@ -10,7 +10,7 @@ import torch
 from lhas_utils.core import ModelSpec, paths
 from lhas_utils.learning import base_model, encode, score, trainable, weights, word_level
 from lhas_utils.worlds import WorldSpec
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
 TINY = ModelSpec(hidden=16, layers=1, heads=2, steps=3, batch_size=4)
 CORPUS = WorldSpec().corpus
@@ -23,7 +23,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_a_base_model_is_trained_once_and_read_back_exactly(cache, monkeypatch):
-    data = encode(CORPUS.rows(0, 30), word_level(TOKENS))
+    data = encode(CORPUS.rows(0, 30), word_level(DIALECT))
     first = base_model(TINY, CORPUS, 3)
     monkeypatch.setattr(torch.optim.AdamW, "step", lambda *args, **kwargs: pytest.fail("trained again"))
     second = base_model(TINY, CORPUS, 3)

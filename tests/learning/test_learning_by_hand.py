@@ -10,7 +10,6 @@ from lhas_utils.core import ModelSpec, stream
 from lhas_utils.learning import (
     IGNORE,
     METRICS,
-    SCHEDULES,
     Encoded,
     bases,
     create,
@@ -22,14 +21,15 @@ from lhas_utils.learning import (
     restore,
     score,
     shuffled,
+    step_size,
     weights,
     word_level,
 )
 from lhas_utils.learning.loop import weighted_loss
 from lhas_utils.worlds import WorldSpec
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
-WORDS = word_level(TOKENS)
+WORDS = word_level(DIALECT)
 UNEVEN = [[0, 1, 2, 3, 4], [5], [6, 7], [0, 9, 8], [3], [1, 2]]  # batches of unequal size: a sum is not a mean
 
 
@@ -52,30 +52,32 @@ def answers(data, rows) -> list[int]:
 SHARES = {  # of the step size before each of six updates
     "constant": [1.0] * 6,
     "linear": [1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6],
-    "cosine": [
-        1,
-        1,
-        (1 + np.cos(np.pi / 5)) / 2,
-        (1 + np.cos(2 * np.pi / 5)) / 2,
-        (1 + np.cos(3 * np.pi / 5)) / 2,
-        (1 + np.cos(4 * np.pi / 5)) / 2,
-    ],
+    "cosine": [(1 + np.cos(k * np.pi / 6)) / 2 for k in range(6)],
+}
+AFTER_WARM_UP = {  # the same where the first two of the six are the warm-up's
+    "constant": [1.0] * 4,
+    "linear": [1, 3 / 4, 2 / 4, 1 / 4],
+    "cosine": [(1 + np.cos(k * np.pi / 4)) / 2 for k in range(4)],
 }
 
 
+@pytest.mark.parametrize("clip", [0, 0.5])
+@pytest.mark.parametrize("warmup", [0, 2])
 @pytest.mark.parametrize("schedule", sorted(SHARES))
-def test_training_is_adamw_on_the_mean_of_the_example_losses(model, data, schedule):
+def test_training_is_adamw_on_the_mean_of_the_example_losses(model, data, schedule, warmup, clip):
+    shares = [1 / 2, 1, *AFTER_WARM_UP[schedule]] if warmup else SHARES[schedule]
     lr, start = 0.02, weights(model)
     theta, m, v = start.double(), torch.zeros(len(start)).double(), torch.zeros(len(start)).double()
-    for k, (rows, share) in enumerate(zip(UNEVEN, SHARES[schedule]), 1):
+    for k, (rows, share) in enumerate(zip(UNEVEN, shares), 1):
         restore(model, theta.float())
         loss = sum(one_loss(model, data, i) for i in rows) / len(rows)
         g = torch.cat([p.flatten() for p in torch.autograd.grad(loss, [*model.parameters()])]).double()
+        g = g * min(1, clip / float(g.norm())) if clip else g
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
         step = (m / (1 - 0.9**k)) / ((v / (1 - 0.999**k)).sqrt() + 1e-8)
         theta = theta * (1 - share * lr * 0.01) - share * lr * step
     restore(model, start)
-    seen = fit(model, data, UNEVEN, lr, schedule=schedule)
+    seen = fit(model, data, UNEVEN, lr, schedule=schedule, warmup=warmup / 6, clip=clip)
     moved = (weights(model) - start).double()
     assert torch.nn.functional.cosine_similarity(moved, theta - start, dim=0) > 0.999
     assert float((weights(model) - theta).norm() / (theta - start).norm()) < 0.02
@@ -107,10 +109,12 @@ def test_a_look_on_the_way_is_after_that_many_updates(model, data):
 
 
 def test_schedules_by_hand():
-    assert [SCHEDULES["cosine"](k, 100) for k in (0, 1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1, 1])  # 3 % warm-up
-    assert SCHEDULES["cosine"](3 + 97 / 2, 100) == pytest.approx(0.5) and SCHEDULES["cosine"](100, 100) == 0
-    assert [SCHEDULES["linear"](k, 4) for k in range(5)] == [1, 0.75, 0.5, 0.25, 0]
-    assert SCHEDULES["constant"](3, 4) == 1
+    cosine = [step_size(k, 100, "cosine", 0.03) for k in (0, 1, 2, 3)]
+    assert cosine == pytest.approx([1 / 3, 2 / 3, 1, 1])
+    assert step_size(3 + 97 / 2, 100, "cosine", 0.03) == pytest.approx(0.5) and step_size(100, 100, "cosine", 0) == 0
+    assert [step_size(k, 4, "linear", 0) for k in range(5)] == [1, 0.75, 0.5, 0.25, 0]
+    assert [step_size(k, 6, "linear", 1 / 3) for k in range(6)] == [0.5, 1, 1, 0.75, 0.5, 0.25]
+    assert [step_size(k, 4, "constant", 0.5) for k in range(4)] == [0.5, 1, 1, 1]
 
 
 def test_a_curriculum_draws_from_a_third_at_first_and_from_all_half_way():
@@ -209,11 +213,12 @@ def test_the_loss_is_on_the_response_and_its_end_only():
 def test_a_base_model_reads_the_corpus_of_its_seed_in_the_order_of_its_seed(monkeypatch):
     seen = []
     monkeypatch.setattr(bases, "fit", lambda model, data, batches, lr, **more: seen.append((data, batches, lr, more)))
-    spec = ModelSpec(hidden=16, layers=1, heads=2, steps=3, batch_size=4, lr=0.5, schedule="cosine")
+    told = {"schedule": "cosine", "warmup": 0.2, "clip": 0.7}
+    spec = ModelSpec(hidden=16, layers=1, heads=2, steps=3, batch_size=4, lr=0.5, **told)
     corpus = WorldSpec().corpus
     for seed in (0, 1):
         bases.pretrain(spec, corpus, seed, WORDS)
         data, batches, lr, more = seen.pop()
         assert torch.equal(data.input_ids, encode(corpus.rows(seed, 12), WORDS).input_ids)
         assert batches.tolist() == shuffled(stream(seed, "pretrain"), 12, 3, 4).tolist()
-        assert lr == 0.5 and more["schedule"] == "cosine" and more["loss"] is example_loss
+        assert lr == 0.5 and more == told | {"loss": example_loss}

@@ -21,14 +21,14 @@ from lhas_utils.learning import (
     word_level,
 )
 from lhas_utils.worlds import DepthWorld, WorldSpec
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
 TINY = ModelSpec(hidden=16, layers=1, heads=2, steps=3, batch_size=4)
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return word_level(TOKENS)
+    return word_level(DIALECT)
 
 
 @pytest.fixture(scope="module")

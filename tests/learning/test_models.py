@@ -6,14 +6,14 @@ import torch
 
 from lhas_utils.core import ModelSpec
 from lhas_utils.learning import copy_of, create, restore, trainable, weights, with_lora, word_level
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
 TINY = ModelSpec(hidden=16, layers=1, heads=2)
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return word_level(TOKENS)
+    return word_level(DIALECT)
 
 
 def test_create_is_that_of_its_seed_and_leaves_global_randomness_alone(tokenizer):

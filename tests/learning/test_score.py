@@ -7,12 +7,12 @@ from datasets import Dataset
 
 from lhas_utils.core import ModelSpec, stream
 from lhas_utils.learning import IGNORE, Encoded, create, encode, fit, score, shuffled, word_level
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return word_level(TOKENS)
+    return word_level(DIALECT)
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from lhas_utils.learning import IGNORE, encode, word_level
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return word_level(TOKENS)
+    return word_level(DIALECT)
 
 
 def text(*pairs) -> Dataset:
@@ -71,7 +71,7 @@ def test_encode_says_that_there_is_nothing_to_encode(tokenizer):
 
 
 def test_every_symbol_is_one_token_and_comes_back(tokenizer):
-    assert len(tokenizer) == len(set(tokenizer.get_vocab().values())) == 66
+    assert len(tokenizer) == len(set(tokenizer.get_vocab().values())) == 79
     ids = tokenizer("guard reverse a0 e9 <refuse>", add_special_tokens=False)["input_ids"]
     assert len(ids) == 5 and len(set(ids)) == 5
     assert tokenizer.convert_ids_to_tokens(ids) == ["guard", "reverse", "a0", "e9", "<refuse>"]

@@ -25,7 +25,7 @@ from lhas_utils.selection import (
     utility_diversity,
 )
 from lhas_utils.worlds import WorldSpec, skill_world
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
 THREE = np.array([[0, 0, 0], [0.50, 0, 0], [0.60, 0.70, 0], [0.80, 0.65, 0.75]])
 
@@ -42,7 +42,7 @@ class Points:
 
 @pytest.fixture(scope="module")
 def small():
-    tokenizer = word_level(TOKENS)
+    tokenizer = word_level(DIALECT)
     world = skill_world(WorldSpec(pool_size=12, test_size=2), seed=0, validation_size=4)
     model = create(ModelSpec(hidden=16, layers=1, heads=2), tokenizer, seed=0).eval()
     return model, encode(world.stages[2].pool, tokenizer)

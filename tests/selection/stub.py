@@ -1,6 +1,9 @@
 """A context of random signals, and picks from it by name."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import torch
 from datasets import Dataset
 
 from lhas_utils import selection
@@ -38,6 +41,7 @@ class Stub:
             self.history.embedding = draw(past, 4)
             self.history.projection, self.history.sketch = draw(past, 6), draw(past, 6)
         self.coverage = coverage(self.embedding, self.history.embedding)
+        self.encoded = SimpleNamespace(tokens=lambda: torch.from_numpy(1 + np.arange(n) % 4))
         self.pool = Dataset.from_dict(
             {
                 "skill": ["s"] * n,

@@ -9,12 +9,12 @@ from lhas_utils.core import ModelSpec
 from lhas_utils.learning import copy_of, create, encode, word_level
 from lhas_utils.selection import History, SelectionContext, coverage, squared_distances
 from lhas_utils.worlds import WorldSpec, skill_world
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
 
 @pytest.fixture(scope="module")
 def parts():
-    tokenizer = word_level(TOKENS)
+    tokenizer = word_level(DIALECT)
     world = skill_world(WorldSpec(pool_size=12, test_size=2), seed=0, validation_size=6)
     model = create(ModelSpec(hidden=16, layers=1, heads=2), tokenizer, seed=0)
     stage = world.stages[1]

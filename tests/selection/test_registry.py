@@ -6,7 +6,7 @@ from lhas_utils.selection import PAPER, SELECTORS, get, selector
 
 
 def test_an_unknown_selector_lists_the_known_ones():
-    with pytest.raises(ValueError, match="selector: expected one of random, loss, gradient, .*; got 'gradiant'"):
+    with pytest.raises(ValueError, match="selector: expected one of random, balanced, length, .*; got 'gradiant'"):
         get("gradiant")
 
 

@@ -12,7 +12,7 @@ from lhas_utils.core import ModelSpec
 from lhas_utils.learning import copy_of, create, encode, weights, word_level
 from lhas_utils.selection import SELECTORS, History, SelectionContext, selectors, top_k
 from lhas_utils.worlds import WorldSpec, skill_world
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 from tests.selection.stub import Stub, pick, points
 
 ALL = sorted(SELECTORS)
@@ -79,7 +79,7 @@ def test_the_order_of_the_pool_does_not_matter(name):
 
 @pytest.fixture(scope="module")
 def real():
-    tokenizer = word_level(TOKENS)
+    tokenizer = word_level(DIALECT)
     world = skill_world(WorldSpec(pool_size=30, test_size=2), seed=0, validation_size=8)
     model = create(ModelSpec(hidden=16, layers=1, heads=2), tokenizer, seed=0)
     frozen = copy_of(model)

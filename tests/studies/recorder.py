@@ -11,9 +11,9 @@ from lhas_utils.core import ModelSpec
 from lhas_utils.learning import Encoded, create, weights, word_level
 from lhas_utils.studies.stages import Encodings, encodings
 from lhas_utils.worlds import World
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
-WORDS = word_level(TOKENS)
+WORDS = word_level(DIALECT)
 
 
 @cache

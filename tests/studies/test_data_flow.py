@@ -417,7 +417,7 @@ def test_a_spec_runs_its_own_world_model_and_selector(monkeypatch, rank):
     assert ranks == ({rank} if rank else set())
     for stage, pool, validation in zip(built.stages, data.pools, data.validations):
         assert texts(pool) == texts(stage.pool) and texts(validation) == texts(stage.validation)
-    assert texts(data.proxy) == texts(built.proxy)
+    assert all(texts(proxy) == texts(built.proxy) for proxy in data.proxies)
     for name in built.tests:
         assert texts(data.tests[name]) == texts(built.tests[name])
         assert texts(data.ood[name]) == texts(built.ood[name])
@@ -428,3 +428,36 @@ def test_adapters_start_from_the_seed_and_change_nothing_before_training():
     assert torch.equal(weights(a), weights(b)) and not torch.equal(weights(a), weights(other))
     ids = torch.arange(8)[None]
     assert torch.equal(a.eval()(input_ids=ids).logits, base()(input_ids=ids).logits)
+
+
+# ---- the amount of training --------------------------------------------------------------------------
+
+
+def test_a_stage_of_no_steps_leaves_the_model_as_it_was_and_still_probes():
+    run = flow(train=TrainSpec(steps=0, batch_size=3, probe_steps=(0, 1), probe_size=5))
+    assert mark(run.model) == mark(run.base) and all(e.batches == [] for e in run.fits) and len(run.probes) == T - 1
+    tokens = run.rows[(run.rows["split"] == "diagnostic") & (run.rows["metric"] == "tokens")]
+    assert set(tokens["value"]) == {0}
+
+
+def test_matched_tokens_scale_the_steps_by_the_mean_response():
+    run = flow(train=replace(TRAIN, match="tokens"))
+    for t, fit in enumerate(run.fits):
+        selected, pool = (run.data.pools[t].take(run.asked[t][2]).tokens(), run.data.pools[t].tokens())
+        assert len(fit.batches) == max(1, round(TRAIN.steps * float(pool.float().mean() / selected.float().mean())))
+
+
+def test_as_many_tokens_by_hand():
+    def of(*lengths):
+        return SimpleNamespace(tokens=lambda: torch.tensor(lengths))
+
+    assert stages.as_many_tokens(80, of(2, 4), of(6)) == 40 and stages.as_many_tokens(80, of(4), of(2, 2)) == 160
+    assert stages.as_many_tokens(1, of(1), of(9)) == 1 and stages.as_many_tokens(0, of(5), of(5)) == 0
+
+
+def test_a_stages_own_proxy_reaches_its_selector_and_no_other():
+    run = flow(replace(WORLD, proxy="next"))
+    validations = [texts(s.validation) for s in run.world.stages]
+    whole = WORLD.build(SEED).stages
+    assert [c.proxy for c in run.calls.of("context")] == [texts(whole[t + 1].validation) for t in range(T)]
+    assert validations[1] == texts(whole[1].validation)

@@ -52,7 +52,11 @@ def test_training_is_on_a_sample_of_the_level_and_the_training_side(skill, d):
     assert set(sample["level"]) == {d} if d else len(set(sample["level"])) > 2
     tag = {"op": "ops"}.get(skill, "depth")
     assert run.fit.batches == shuffled(stream(3, f"{tag}-order", d, 10), 10, 3, 4).tolist()
-    assert run.fit.lr == run.spec.lr and run.fit.options == {"schedule": "cosine", "loss": LOSSES["sft"]}
+    assert run.fit.lr == run.spec.lr and run.fit.options == {
+        "schedule": "cosine",
+        "warmup": 0.03,
+        "loss": LOSSES["sft"],
+    }
     tested = {e for test in run.spec.world.slices(3, 25).values() for e in texts(test)}
     assert not tested & set(run.fit.data)
 

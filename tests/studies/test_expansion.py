@@ -11,14 +11,14 @@ from lhas_utils.learning import create, encode, example_loss, weights, word_leve
 from lhas_utils.runs.cache import chosen
 from lhas_utils.studies import ETAS, LocalSpec, expansion
 from lhas_utils.worlds import WorldSpec, skill_world
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
 
 @pytest.fixture(scope="module")
 def tiny():
     """A small model in double precision, the data it is measured on, and three directions."""
     world = skill_world(WorldSpec(pool_size=20, test_size=5), 1000, validation_size=6)
-    tokenizer = word_level(TOKENS)
+    tokenizer = word_level(DIALECT)
     model = create(ModelSpec(hidden=8, heads=2, layers=1), tokenizer, 1000).double().eval()
     v = torch.tensor(np.random.default_rng(0).normal(size=(3, len(weights(model)))))
     return model, encode(world.stages[1].validation, tokenizer), v / v.norm(dim=1, keepdim=True)

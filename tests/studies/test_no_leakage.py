@@ -8,7 +8,6 @@ import pytest
 from datasets import DatasetDict
 
 from lhas_utils.worlds import LEVEL_WORLDS, ORDERS, SEQUENCES, SKILLS, World, WorldSpec, op, sentences, text
-from lhas_utils.worlds.skill import LENGTHS, UNSEEN
 
 
 def prompts(*sets) -> set[str]:
@@ -49,16 +48,28 @@ def test_skill_worlds_keep_pools_validation_and_tests_apart(knobs, seed):
     assert_apart({"base": prompts(spec.corpus.rows(seed, 3000)), **{k: found[k] for k in ("tests", "ood")}})
 
 
-def test_the_out_of_distribution_sets_are_longer_or_of_compositions_that_nothing_else_holds():
+def test_the_out_of_distribution_sets_have_a_length_that_nothing_else_has():
     world = WorldSpec(pool_size=150, test_size=20).build(0)
     seen = [s.pool for s in world.stages] + [s.validation for s in world.stages] + [world.proxy, *world.tests.values()]
-    longest = max(n for lengths in LENGTHS.values() for n in lengths)
-    assert all(len(r.split()) <= longest for data in seen for r in data["response"])
-    assert not {t for data in seen for t in data["task"]} & set(UNSEEN["code"])
-    for name, data in world.ood.items():
-        for task, prompt in zip(data["task"], data["prompt"]):
-            symbols = len(prompt.split()) - len(task.split())
-            assert symbols > longest or (name == "code" and task in UNSEEN["code"])
+
+    def lengths(sets):
+        return {len(p.split()) - len(t.split()) for data in sets for t, p in zip(data["task"], data["prompt"])}
+
+    assert not lengths(seen) & lengths(world.ood.values())
+
+
+@pytest.mark.parametrize("which", ["next", "previous"])
+def test_a_neighbours_proxy_is_apart_from_pools_and_tests(which):
+    world = WorldSpec(pool_size=150, test_size=60, proxy=which).build(0)
+    found = groups(world) | {"proxy": prompts(*(s.proxy for s in world.stages))}
+    assert_apart(found, but=[("validation", "proxy")])
+
+
+def test_no_prompt_stands_in_the_bases_text_in_the_other_dialect():
+    world = WorldSpec(pool_size=150, test_size=60).build(0)
+    base = {p.lower() for p in WorldSpec().corpus.rows(0, 3000)["prompt"]}
+    tested = {p.lower() for d in (*world.tests.values(), *world.ood.values()) for p in d["prompt"]}
+    assert not base & tested
 
 
 def test_another_seed_has_other_tests():

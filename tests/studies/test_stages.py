@@ -13,7 +13,7 @@ from lhas_utils.runs import cache, fill, pool
 from lhas_utils.selection import entropy
 from lhas_utils.studies import RunSpec, stages
 from lhas_utils.worlds import ORDERS, SEQUENCES, SKILLS, WorldSpec, skill_world, stage_weights
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT
 
 WORLD = WorldSpec(pool_size=40, test_size=10)
 SPEC = RunSpec(
@@ -168,14 +168,14 @@ def test_selectors_that_pick_alike_end_alike(execute):
 
 @pytest.mark.parametrize("rank", [None, 2])
 def test_the_probe_leaves_the_model_as_it_was(execute, random_run, monkeypatch, rank):
-    probe, seen = stages._probe, []
+    probe, seen = stages.probe, []
 
     def watched(model, *args):
         before = {name: p.detach().clone() for name, p in model.named_parameters()}
         probe(model, *args)
         seen.append(all(torch.equal(p, before[name]) for name, p in model.named_parameters()))
 
-    monkeypatch.setattr(stages, "_probe", watched)
+    monkeypatch.setattr(stages, "probe", watched)
     spec = replace(SPEC, train=replace(SPEC.train, rank=rank))
     rows, _ = stages.execute(spec, cache.chosen(spec))
     assert seen == [True] * 4
@@ -192,7 +192,7 @@ def test_a_longer_probe_changes_nothing_but_the_probe(execute, random_run):
 
 
 def own_run(world, select, train=SPEC.train, budget=0.25):
-    tokenizer = word_level(TOKENS)
+    tokenizer = word_level(DIALECT)
     model = create(ModelSpec(hidden=16, layers=1, heads=2), tokenizer, 0)
     frozen = copy_of(model)
     before = weights(frozen)

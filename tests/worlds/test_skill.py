@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lhas_utils.worlds import DOMAINS, ORDERS, SKILLS, WorldSpec, skill_world, stage_weights
-from lhas_utils.worlds.symbols import TOKENS
+from lhas_utils.worlds.symbols import DIALECT, OPERATIONS
 
 COLUMNS = ["skill", "task", "prompt", "response", "difficulty", "kind", "clean", "duplicate", "quality"]
 SPEC = WorldSpec(pool_size=300, test_size=30)
@@ -21,8 +21,8 @@ def large():
 
 
 def naive(task: str, x: list[int]) -> list[int] | None:
-    """Solve a task step by step, written apart from the module."""
-    words = task.split()
+    """Solve a task of either dialect step by step, written apart from the module."""
+    words = task.lower().split()
     if words[0] == "guard":
         for v in x:
             if v in (8, 9):
@@ -42,6 +42,8 @@ def naive(task: str, x: list[int]) -> list[int] | None:
                 y[i], y[i + 1] = x[i + 1], x[i]
         elif op == "increment":
             y = [0 if v == 9 else v + 1 for v in x]
+        elif op == "decrement":
+            y = [9 if v == 0 else v - 1 for v in x]
         elif op == "double":
             y = [int(str(v + v)[-1]) for v in x]
         elif op == "cumsum":
@@ -111,28 +113,65 @@ def test_pre_training_text_shares_no_prompt_with_validation_or_tests(world):
 
 def test_pre_training_covers_all_alphabets_and_out_of_distribution_lengths():
     rows = WorldSpec().corpus.rows(0, 2000).to_list()
-    assert {r["prompt"].split()[-1][0] for r in rows} == set("abcde")
-    assert {len(read(r)[1]) for r in rows} == set(range(2, 9))
-    assert {r["task"] for r in rows} == {"copy", "rotate", "increment"}
+    letters = [r["prompt"].split()[-1][0] for r in rows]
+    assert set(letters) == set("abcde") and letters.count("a") / 2000 == pytest.approx(0.6, abs=0.05)
+    assert {len(read(r)[1]) for r in rows} == {3, 4, 5, 6}
     assert all(r["response"] == answer(r) for r in rows)
 
 
-def test_out_of_distribution_is_longer_or_newly_composed(world):
-    trained = {t for s in world.stages for t in s.pool["task"]}
-    seen_lengths = {len(read(r)[1]) for s in world.stages for r in s.pool.to_list()}
-    assert seen_lengths <= set(range(2, 8))
-    for name, data in world.ood.items():
-        for row in data.to_list():
-            assert len(read(row)[1]) == 8 or (name == "code" and row["task"] not in trained)
-    assert any(task not in trained for task in world.ood["code"]["task"])
+def test_the_base_knows_every_operation_of_the_stages_and_not_one_word_of_their_dialect(world):
+    taught = {row["task"] for s in world.stages for row in s.pool}
+    text = WorldSpec().corpus.rows(0, 3000)
+    assert {task.lower() for task in taught} == set(text["task"]) and len(taught) == 16
+    words = {w for c in ("prompt", "response") for r in text[c] for w in r.split()}
+    assert not words & {w for task in taught for w in task.split()} and words == {w.lower() for w in words}
+
+
+def test_the_base_is_asked_about_every_task_of_its_text_on_prompts_that_it_has_not_read():
+    known, text = WorldSpec().corpus.known(3, 20), WorldSpec().corpus.rows(3, 3000)
+    assert list(known) == list(dict.fromkeys(known)) and set(known) == set(text["task"])
+    for task, rows in known.items():
+        assert set(rows["task"]) == {task} and len(rows) == 20
+        assert all(r["response"] == answer(r) for r in rows.to_list())
+        assert not set(rows["prompt"]) & set(text["prompt"])
+
+
+def test_out_of_distribution_has_a_length_that_no_pool_has(world):
+    for stage in world.stages:
+        assert {len(read(r)[1]) for r in stage.pool.to_list()} == {3, 4, 6}
+        assert {len(read(r)[1]) for r in world.ood[stage.name].to_list()} == {5}
+
+
+def test_imbalance_gives_the_first_task_its_share(world):
+    spec = WorldSpec(pool_size=1500, test_size=2, imbalance=0.8, duplicates=0, earlier=0, precursors=0)
+    first = ("Reverse", "Increment", "Reverse Increment", "Sort", "Guard Copy")
+    for stage, task in zip(skill_world(spec, 0, 4).stages, first):
+        share = stage.pool.to_pandas()["task"].value_counts(normalize=True)
+        assert share[task] == pytest.approx(0.8, abs=0.04)
+        rest = share.drop(task)
+        assert rest.to_numpy() == pytest.approx(np.full(len(rest), 0.2 / len(rest)), abs=0.03)
+
+
+def test_a_proxy_is_the_standing_suite_or_a_neighbours_validation_set(world):
+    assert all(stage.proxy is None for stage in world.stages)
+    for which, near in (("next", [1, 2, 3, 4, 4]), ("previous", [0, 0, 1, 2, 3])):
+        stages = skill_world(WorldSpec(pool_size=300, test_size=30, proxy=which), seed=0).stages
+        for stage, t in zip(stages, near):
+            assert stage.proxy.to_dict() == world.stages[t].validation.to_dict(), (which, stage.name)
+
+
+def test_a_judge_without_noise_sees_every_wrong_answer():
+    pool = WorldSpec(pool_size=300, duplicates=0, judge_noise=0).build(0).stages[0].pool.to_pandas()
+    for _, level in pool.groupby("difficulty"):
+        assert level.groupby("clean")["quality"].nunique().tolist() == [1, 1]
+        assert level.loc[level["clean"], "quality"].min() > level.loc[~level["clean"], "quality"].max()
 
 
 def test_sizes_and_schema(world):
     assert [s.name for s in world.stages] == list(SKILLS)
     for stage in world.stages:
         assert len(stage.pool) == 300 and len(stage.validation) == 64
-    assert all(len(d) == 30 for d in [*world.tests.values(), world.ood["code"]])
-    assert all(len(d) == 15 for name, d in world.ood.items() if name != "code")
+    assert all(len(d) == 30 for d in [*world.tests.values(), *world.ood.values()])
     assert list(world.tests) == list(world.ood) == list(SKILLS)
     for data in everything(world):
         assert sorted(data.column_names) == sorted(COLUMNS)
@@ -143,8 +182,9 @@ def test_sizes_and_schema(world):
 
 def test_every_token_is_known_to_the_tokenizer(world):
     text = {t for d in everything(world) for c in ("prompt", "response") for r in d[c] for t in r.split()}
-    assert text <= set(TOKENS)
-    assert len(set(TOKENS)) == len(TOKENS)
+    assert text <= set(DIALECT)
+    assert len(set(DIALECT)) == len(DIALECT)
+    assert {*OPERATIONS, *(op.capitalize() for op in OPERATIONS)} <= set(DIALECT)
 
 
 def test_shares_are_as_specified(large):
@@ -267,7 +307,7 @@ def test_domains_share_operations_and_differ_in_alphabet():
     )
     assert [s.name for s in world.stages] == list(DOMAINS)
     assert [{p.split()[-1][0] for p in s.pool["prompt"]} for s in world.stages] == [{c} for c in "abcde"]
-    assert all(set(s.pool["task"]) == {"reverse", "swap", "increment", "sort", "cumsum"} for s in world.stages)
+    assert all(set(s.pool["task"]) == {"Reverse", "Swap", "Increment", "Sort", "Double"} for s in world.stages)
 
 
 def test_the_judge_is_in_the_unit_interval_and_imperfect(large):
@@ -302,6 +342,9 @@ def test_safety_prompts_are_about_half_refused(large):
         ({"noise": float("nan")}, "noise: expected a number"),
         ({"duplicates": "0.2"}, "duplicates: expected a number"),
         ({"alignment": 1.5}, "alignment: expected a number"),
+        ({"imbalance": 2}, r"imbalance: expected a number in \[0, 1\]; got 2"),
+        ({"judge_noise": -1}, "judge_noise: expected a number"),
+        ({"proxy": "later"}, "proxy: expected one of standing, next, previous; got 'later'"),
         ({"earlier": 0.7, "precursors": 0.4}, r"earlier \+ precursors: expected at most 1"),
     ],
 )

@@ -25,13 +25,14 @@ def answer(task: str, letter: str, x: tuple[int, ...]) -> str:
         "reverse": np.flip,
         "swap": lambda s: np.array([s[i + 1 if i % 2 == 0 and i + 1 < len(s) else i - i % 2] for i in range(len(s))]),
         "increment": lambda s: (s + 1) % 10,
+        "decrement": lambda s: (s - 1) % 10,
         "double": lambda s: s * 2 % 10,
         "cumsum": lambda s: np.cumsum(s) % 10,
         "sort": np.sort,
         "sort_down": lambda s: -np.sort(-s),
         "running_max": np.maximum.accumulate,
     }
-    first, *rest = task.split()
+    first, *rest = task.lower().split()
     if first == "guard":
         return "<refuse>" if {8, 9} & set(x) else answer(" ".join(rest), letter, x)
     state = np.array(x)
@@ -41,7 +42,7 @@ def answer(task: str, letter: str, x: tuple[int, ...]) -> str:
 
 
 def side(task: str, letter: str, x: tuple[int, ...]) -> str:
-    bucket = crc32(f"{task}|{letter}|{x}".encode()) % 10
+    bucket = crc32(f"{task.lower()}|{letter}|{x}".encode()) % 10
     return "validation" if bucket == 8 else "test" if bucket == 9 else "pool"
 
 
