@@ -12,6 +12,8 @@ from .runs import NOTEBOOKS, fill, missing, publish_rows, run_text, specs
 
 def run(notebooks: list[str], profile: str) -> None:
     """Fill the run cache with everything these notebooks read (all of them by default)."""
+    if profile == "full":
+        claims.enough_seeds()
     names = dict.fromkeys(name for n in notebooks or NOTEBOOKS for name in NOTEBOOKS.get(n, ()))
     grid = list(dict.fromkeys(spec for name in names for spec in specs(name, profile)))
     todo = len(missing(grid))
@@ -47,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         "claims": (claims.ledger.show_lines, ()),
         "claim": (claim, ("claim", "profile")),
         "publish": (publish, ("profile",)),
-        "judge": (claims.rejudge, ()),
+        "judge": (claims.rejudge, ("metric",)),
         "verify": (claims.comparison.show_verify, ("profile",)),
         "readme": (readme.write_readme, ()),
         "refresh": (stored.refresh, ()),
@@ -60,6 +62,9 @@ def main(argv: list[str] | None = None) -> None:
         command = commands.add_parser(name, help=(function.__doc__ or name).splitlines()[0])
         command.add_argument("--profile", choices=PROFILES, default="fast")
     commands.choices["run"].add_argument("notebooks", nargs="*", metavar="NN")
+    commands.choices["judge"].add_argument(
+        "--metric", default="", help="the score that decides: exact, nll or accuracy"
+    )
     commands.choices["claim"].add_argument("claim", metavar="ID")
     commands.choices["real"].add_argument("--data", required=True)
     commands.choices["real"].add_argument("--model", default="")

@@ -30,17 +30,21 @@ def summary(rows: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
     return pd.DataFrame(out).merge(adaptation_tokens(rows, metric), on="run")
 
 
+_rows = cache(experiment)
+
+
 @cache
-def _kept(name: str, profile: str) -> pd.DataFrame:
-    rows = experiment(name, profile)
-    return rows if rows.empty else summary(rows)
+def _kept(name: str, profile: str, metric: str) -> pd.DataFrame:
+    rows = _rows(name, profile)
+    return rows if rows.empty else summary(rows, metric)
 
 
-def runs(name: str, profile: str) -> pd.DataFrame:
+def runs(name: str, profile: str, metric: str = "exact") -> pd.DataFrame:
     """Return `summary` of an experiment; empty where a profile leaves it out.
 
     Args:
         name: an experiment with stages, such as `table1`.
         profile: `smoke`, `fast`, `full`, or `published` for the rows in `figures/data`.
+        metric: `exact`, `nll` (sign turned) or `accuracy`.
     """
-    return _kept(name, profile).copy()
+    return _kept(name, profile, metric).copy()
