@@ -15,7 +15,7 @@ VENV    ?= .venv
 LIMIT   := $(filter-out file,$(origin JOBS))
 # Values are data: taken as written, and read by recipes from the environment ("$$ID"), so that neither make
 # nor a shell ever takes a part of one for code.
-INPUTS  := PROFILE JOBS VENV PYTHON DATA MODEL ID ONLINE UPGRADE LAB_ARGS PYTEST_ARGS
+INPUTS  := PROFILE JOBS VENV PYTHON DATA MODEL ID METRIC ONLINE UPGRADE LAB_ARGS PYTEST_ARGS
 $(foreach name,$(INPUTS),$(eval override export $(name) := $$(value $(name))))
 
 # ---- refuse nonsense before any work -----------------------------------------------------------
@@ -117,13 +117,13 @@ figures: $(BUILT) ## every figure, with where it lies
 claims: $(BUILT) ## the claims table: what held up, claim by claim
 claim: environment ## one claim, with just the runs it needs:  make claim ID=C03
 	@exec $(LHAS) claim --profile $(PROFILE) -- "$$ID"
-judge: environment ## judge every claim again from the published rows, and compare with figures/data/claims.csv
+judge: environment ## every verdict again from the published rows, compared with claims.csv (METRIC=exact, nll or accuracy decides)
 verify: $(BUILT) ## compare this machine's run with the published one, metric by metric
 html: $(BUILT) ## a static site of the executed notebooks in build/html
 claims verify html:
 	@exec $(LHAS) $@ --profile $(PROFILE)
 judge readme:
-	@exec $(LHAS) $@
+	@exec $(LHAS) $@ $(if $(call goal,judge),--metric="$$METRIC")
 real: environment ## the protocol on real text:  make real DATA=folder-or-hub-name [MODEL=hub-id-or-path]
 	@for name in DATA MODEL; do   # what is no file here is a name of the hub: the network, and the reader's own hub cache
 	  value=$${!name}

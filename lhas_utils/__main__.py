@@ -12,6 +12,8 @@ from .runs import NOTEBOOKS, PUBLISHED, fill, missing, publish_rows, run_text, s
 
 def run(notebooks: list[str], profile: str) -> None:
     """Fill the run cache with everything these notebooks read (all of them by default)."""
+    if profile == "full":
+        claims.enough_seeds()
     names = dict.fromkeys(name for n in notebooks or NOTEBOOKS for name in NOTEBOOKS.get(n, ()))
     grid = list(dict.fromkeys(spec for name in names for spec in specs(name, profile)))
     todo = len(missing(grid))
@@ -48,7 +50,7 @@ def main(argv: list[str] | None = None) -> None:
         "claims": (claims.ledger.show_lines, ()),
         "claim": (claim, ("claim", "profile")),
         "publish": (publish, ("experiments", "profile")),
-        "judge": (claims.rejudge, ()),
+        "judge": (claims.rejudge, ("metric",)),
         "verify": (claims.comparison.show_verify, ("profile",)),
         "readme": (readme.write_readme, ()),
         "refresh": (stored.refresh, ()),
@@ -62,6 +64,9 @@ def main(argv: list[str] | None = None) -> None:
         command.add_argument("--profile", choices=PROFILES, default="fast")
     commands.choices["run"].add_argument("notebooks", nargs="*", metavar="NN")
     commands.choices["publish"].add_argument("experiments", nargs="*", metavar="EXPERIMENT")
+    commands.choices["judge"].add_argument(
+        "--metric", default="", help="the score that decides: exact, nll or accuracy"
+    )
     commands.choices["claim"].add_argument("claim", metavar="ID")
     commands.choices["real"].add_argument("--data", required=True)
     commands.choices["real"].add_argument("--model", default="")

@@ -28,6 +28,11 @@ def current(R: ArrayLike, W: ArrayLike) -> float:
     return float(np.diag(own_scores(R, W)[1:]).mean())
 
 
+def start(R: ArrayLike, W: ArrayLike) -> float:
+    """Return the mean score before a stage, (1/T) sum_t Perf(M_{t-1}, V_t); current = start + mean U_imm (eq. 1)."""
+    return float(np.diag(own_scores(R, W)[:-1]).mean())
+
+
 def immediate_utility(R: ArrayLike, W: ArrayLike) -> np.ndarray:
     """Return U_imm(pi_t) = Perf(M_t, V_t) - Perf(M_{t-1}, V_t), shape (T,) (eq. 1)."""
     P = own_scores(R, W)
@@ -46,8 +51,7 @@ def auc(steps: ArrayLike, values: ArrayLike) -> float:
 def tokens_to_threshold(tokens: ArrayLike, values: ArrayLike, threshold: float) -> tuple[float, bool]:
     """Return (tokens at which the curve first reaches `threshold`, censored).
 
-    Linear interpolation between measurements; a curve that never arrives is censored at its last measurement and
-    must be treated as such, not dropped.
+    Linear interpolation between measurements; a curve that never arrives is censored at its last measurement.
     """
     tokens, values = np.asarray(tokens, float), np.asarray(values, float)
     above = np.flatnonzero(values >= threshold)
@@ -95,8 +99,7 @@ def forgetting(R: ArrayLike, definition: str = "chaudhry") -> float:
 def forward_transfer(R: ArrayLike) -> float:
     """Return FWT = mean over j >= 2 of R[j-1, j] - R[0, j]; the baseline is the base model.
 
-    The paper names the quantity and does not define it; this is arXiv:1706.08840 with M_0 in place of a random
-    initialisation.
+    The paper does not define it; this is arXiv:1706.08840 with M_0 in place of a random initialisation.
     """
     R = np.asarray(R, float)
     return float(np.mean([R[j, j] - R[0, j] for j in range(1, R.shape[1])]))
@@ -134,8 +137,7 @@ def long_horizon_utility(
 ) -> float:
     """Return U_long (eq. 2) with means in place of sums.
 
-    U = mean_t Perf(M_T, V_t) + alpha mean AUC_{t->t+1} - beta F_T + gamma R_ood. The paper gives no weights; all
-    are 1 here. Means keep the terms on one scale whatever T is.
+    U = mean_t Perf(M_T, V_t) + alpha mean AUC_{t->t+1} - beta F_T + gamma R_ood; the paper gives no weights.
     """
     P = own_scores(R, W)
     return float(P[-1].mean() + alpha * np.mean(aucs) - beta * forgetting(P) + gamma * ood)
@@ -207,6 +209,7 @@ def summarise(rows: pd.DataFrame, metric: str = "accuracy") -> dict[str, float]:
     ood = float(ood.loc[ood["stage"] == rows["stage"].max(), "value"].mean())
     return {
         "current": current(R, W),
+        "start": start(R, W),
         "immediate_utility": float(immediate_utility(R, W).mean()),
         "future_auc": float(np.mean(aucs)),
         "future_auc_minus_start": float(np.mean(aucs - starts)),
@@ -226,9 +229,8 @@ def summarise(rows: pd.DataFrame, metric: str = "accuracy") -> dict[str, float]:
 def adaptation_tokens(rows: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
     """Return per run the tokens needed to adapt to the next stage, and the censored share.
 
-    The threshold of a seed and stage is the mean score of all runs of that seed half-way through the probe, so
-    every run of a seed must reach the same value. Runs that never arrive count with all their tokens (a restricted
-    mean).
+    The threshold of a seed and stage is the mean score of all runs of that seed half-way through the probe. Runs
+    that never arrive count with all their tokens (a restricted mean).
 
     Args:
         rows: tidy rows of several runs with columns `run` and `seed`.

@@ -1,6 +1,6 @@
 """Statistics of paired runs: the unit is the seed, every comparison is within seeds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations_with_replacement
 from math import comb, factorial, prod
@@ -16,45 +16,95 @@ RESAMPLES = 9999
 
 
 @lru_cache(maxsize=64)
-def resamples(n: int, seed: int = 0, exact: bool = True) -> tuple[np.ndarray, np.ndarray | None]:
+def resamples(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
     """Return resamples of n seeds, the core of every bootstrap here.
 
     Args:
-        n: seeds.
-        seed: of the draws; unused where the resamples are enumerated.
-        exact: enumerate them where there are at most `RESAMPLES` different ones, which is up to 8 seeds.
+        n: seeds. Up to 8 all different resamples are enumerated, beyond `RESAMPLES` are drawn with `seed`.
 
     Returns:
         (indices (B, n), of how many of the n^n ordered resamples each is one (B,)); None in place of these numbers
         where `RESAMPLES` resamples are drawn, which all count the same.
     """
-    if not exact or comb(2 * n - 1, n) > RESAMPLES:
+    if comb(2 * n - 1, n) > RESAMPLES:
         return np.random.default_rng(seed).integers(n, size=(RESAMPLES, n)), None
     picks = np.array(list(combinations_with_replacement(range(n), n)))
     repeats = ([factorial(c) for c in np.bincount(p).tolist()] for p in picks)
     return picks, np.array([factorial(n) // prod(r) for r in repeats])
 
 
-def interval(x: ArrayLike, level: float = 0.95, seed: int = 0) -> tuple[float, float, float]:
-    """Return (mean, low, high): percentile bootstrap of the mean over seeds, drawn whatever their number.
+def interval(x: ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
+    """Return (mean, low, high): the t interval of the mean over seeds, mean -+ t_{n-1} s / sqrt(n).
+
+    `coverage.table` says how often such intervals hold the true mean.
 
     Args:
         x: one value per seed, shape (n,). With n = 1, or all values equal, low = high = mean.
         level: coverage of the interval.
+
+    >>> [round(v, 3) for v in interval([0.0, 1.0, 2.0])]  # t_2 = 4.303, s = 1
+    [1.0, -1.484, 3.484]
     """
     x = np.asarray(x, float)
     mean = float(x.mean())
     if len(x) < 2 or np.ptp(x) == 0:
         return mean, mean, mean
-    picks, _ = resamples(len(x), seed, exact=False)
-    low, high = np.quantile(x[picks].mean(1), [(1 - level) / 2, (1 + level) / 2])
-    return mean, float(low), float(high)
+    half = float(stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+    return mean, mean - half, mean + half
 
 
 def effect(values: ArrayLike, name: str, **more: object) -> dict:
-    """Return a named effect of a check: `interval` of one value per seed as effect, low, high, n_seeds, and `more`."""
+    """Return a named effect from one value per seed: effect, low, high (`interval`), n_seeds, p (`sign_flip`), `more`.
+
+    A value that is not a number is a seed without the quantity, and does not count.
+
+    Raises:
+        ValueError: where no seed has a number.
+    """
+    values = np.asarray(values, float)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        raise ValueError(f"effect {name!r}: expected one number per seed; got none")
     mean, low, high = interval(values)
-    return {"effect": mean, "low": low, "high": high, "n_seeds": len(values), "name": name} | more
+    return {
+        "effect": mean,
+        "low": low,
+        "high": high,
+        "n_seeds": len(values),
+        "p": sign_flip(values),
+        "name": name,
+    } | more
+
+
+def per_seed(runs: pd.DataFrame, columns: list[str], statistic: Callable[..., float], name: str) -> dict:
+    """Return the `effect` of a statistic over the selectors of one seed; a seed that lacks a selector is left out.
+
+    Args:
+        runs: one row per run, with columns `seed` and `selector`.
+        columns: metrics; `statistic` receives one array (K selectors in alphabetical order,) for each.
+        statistic: function of those arrays to a number.
+    """
+    wide = runs.pivot(index="seed", columns="selector", values=columns).dropna()
+    return effect([statistic(*(one[c].to_numpy() for c in columns)) for _, one in wide.iterrows()], name)
+
+
+def equivalence(e: Mapping[str, float], smallest: float) -> float:
+    """Return the p-value of two one-sided t tests that an effect lies inside -+`smallest`: the larger of the two.
+
+    p < 0.05 where the 90 % t interval lies inside -+`smallest`. Without spread p is 0 or 1.
+
+    Args:
+        e: `effect`, `high` and `n_seeds` of a t interval of 95 %, n_seeds >= 2.
+        smallest: smallest effect of interest, in the effect's unit.
+
+    >>> round(equivalence({"effect": 0.0, "high": 4.303, "n_seeds": 3}, 2.92), 3)  # t_2 = 2.92 at 5 %, error 1
+    0.05
+    """
+    room, free = smallest - abs(e["effect"]), e["n_seeds"] - 1
+    error = (e["high"] - e["effect"]) / stats.t.ppf(0.975, free)
+    if error == 0:
+        return float(room <= 0)
+    return float(stats.t.sf(room / error, free))
 
 
 def exact(value: float, name: str) -> dict:
@@ -65,10 +115,8 @@ def exact(value: float, name: str) -> dict:
 def bootstrap(values: ArrayLike, statistic: Callable[[np.ndarray], float], seed: int = 0, **more: object) -> dict:
     """Return effect, low, high, n_seeds of a statistic of the seed mean; percentile bootstrap over seeds.
 
-    Up to 8 seeds the interval is exact (`resamples`).
-
     Args:
-        values: (S, ...), first axis the seeds; S = 1 gives low = high = effect.
+        values: (S, ...), first axis the seeds; S = 1 gives low = high = effect. Up to 8 seeds all `resamples` count.
         statistic: function of the mean over seeds, shape (...), to a number.
 
     >>> bootstrap([0.0, 1.0], lambda mean: mean)
@@ -82,23 +130,10 @@ def bootstrap(values: ArrayLike, statistic: Callable[[np.ndarray], float], seed:
     return found | {"n_seeds": len(values)} | more
 
 
-def over_seeds(runs: pd.DataFrame, columns: list[str], statistic: Callable[..., float], **more: object) -> dict:
-    """Return a statistic of the selectors' mean metrics with its paired `bootstrap` over seeds.
-
-    Args:
-        runs: one row per run.
-        columns: metrics; `statistic` receives one array (K selectors,) for each.
-        statistic: function of those arrays.
-    """
-    wide = runs.pivot(index="seed", columns="selector", values=columns).dropna()
-    return bootstrap(np.stack([wide[c] for c in columns], 1), lambda means: statistic(*means), **more)
-
-
 def sign_flip(differences: ArrayLike, alternative: str = "two-sided", seed: int = 0) -> float:
     """Return the p-value of the sign-flip permutation test that paired differences are centred at 0.
 
-    Exact (all 2^n sign patterns) up to n = 13, Monte Carlo beyond. The smallest two-sided p is 2 / 2^n, so n >= 6
-    is needed for p < 0.05.
+    Exact (all 2^n sign patterns) up to n = 13, Monte Carlo beyond. The smallest two-sided p is 2 / 2^n.
 
     >>> sign_flip([1.0, 1.0, 1.0])
     0.25

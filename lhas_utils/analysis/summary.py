@@ -5,6 +5,7 @@ from functools import cache
 import pandas as pd
 
 from ..runs import experiment
+from .branch import branched
 from .metrics import adaptation_tokens, summarise
 
 MEASURED = ("split", "stage", "capability", "step", "metric", "value")
@@ -30,17 +31,32 @@ def summary(rows: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
     return pd.DataFrame(out).merge(adaptation_tokens(rows, metric), on="run")
 
 
+_rows = cache(experiment)
+
+
+def arms(table: pd.DataFrame) -> pd.DataFrame:
+    """Return runs with the name of their arm as selector: Random without steps is `none`, selected anew `rs2`."""
+    random = table["selector"] == "random"
+    of = table["selector"].mask(random & (table["reselect"] > 1), "rs2").mask(random & (table["steps"] == 0), "none")
+    return table.assign(selector=of)
+
+
 @cache
-def _kept(name: str, profile: str) -> pd.DataFrame:
-    rows = experiment(name, profile)
-    return rows if rows.empty else summary(rows)
+def _kept(name: str, profile: str, metric: str) -> pd.DataFrame:
+    rows = _rows(name, profile)
+    if rows.empty:
+        return rows
+    if name == "branch":
+        return branched(rows, metric)
+    return arms(summary(rows, metric)) if name == "baselines" else summary(rows, metric)
 
 
-def runs(name: str, profile: str) -> pd.DataFrame:
-    """Return `summary` of an experiment; empty where a profile leaves it out.
+def runs(name: str, profile: str, metric: str = "exact") -> pd.DataFrame:
+    """Return `summary` of an experiment, of `branch` `branched`; empty where a profile leaves it out.
 
     Args:
         name: an experiment with stages, such as `table1`.
         profile: `smoke`, `fast`, `full`, or `published` for the rows in `figures/data`.
+        metric: `exact`, `nll` (sign turned) or `accuracy`.
     """
-    return _kept(name, profile).copy()
+    return _kept(name, profile, metric).copy()

@@ -1,8 +1,9 @@
 """From numbers to verdicts: the contract, its checks, the judge, and the one place where a claim becomes text."""
 
 from . import comparison, difficulty_checks, ledger, optimum_checks, quoted, ranking, render, theory_checks
-from .contract import CHECKS, check, contract, get
-from .effects import Effect, contrast, effects
-from .judge import COLUMNS, PARTS, VERDICTS, combine, judge, publish, published_verdicts, rejudge, verdicts, weakest
+from .contract import CHECKS, SCORES, TALLIES, check, contract, enough_seeds, get
+from .effects import Effect, contrast, effects, missing
+from .judge import COLUMNS, PARTS, VERDICTS, Part, combine, firmness, judge, judged, verdicts, weakest
 from .ledger import check_claim
+from .published import by_metric, publish, published_parts, published_verdicts, rejudge, tallies, tally
 from .render import Record, markdown_row, record, records, text

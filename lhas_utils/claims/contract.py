@@ -1,26 +1,40 @@
 """What `claims.yml` promises: every claim's fields, checked when they are read, and the checks it may name."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from functools import cache
 
 import yaml
 
-from ..core import choose, paths
-from ..runs import EXPERIMENTS
+from ..core import choose, number, paths
+from ..runs import EXPERIMENTS, specs
 
-REQUIRED = ("id", "statement", "where", "kind", "notebook", "smallest", "test")
+REQUIRED = ("id", "statement", "where", "kind", "tally", "notebook", "test")
+JUDGED = ("quantifier", "metrics", "smallest", "seeds")  # of every claim that is not out of scope
 KINDS = ("qualitative", "exact", "quoted numbers", "control", "out of scope")
+SEEDLESS = ("exact", "quoted numbers")  # kinds whose effects are numbers without an interval
+TALLIES = {
+    "papers": "The papers' experiments",
+    "printed": "The papers' printed numbers and theory",
+    "ours": "Our own additions and controls",
+}
+QUANTIFIERS = ("all", "each")
+SCORES = ("exact", "nll", "accuracy")
+MEASURES = ("entropy", "concentration", "difficulty", "quality", "correlation", "theory", "printed")
+PROTOCOLS = ("branch", "trajectory", "eq1")
 DIRECTIONS = ("greater", "less")
-CONTRAST = ("metric", "a", "b", "direction")
-CHECKS: dict[str, Callable[[str], dict | list[dict]]] = {}  # name in `claims.yml` -> function of a profile
+CONTRAST = ("quantity", "a", "b", "direction")
+FEWEST = 8  # seeds of a verdict
+CHECKS: dict[str, Callable[[str, str], dict | list[dict]]] = {}  # name in `claims.yml` -> function
 
 
-def check(function: Callable[[str], dict | list[dict]]) -> Callable[[str], dict | list[dict]]:
+def check(function: Callable[[str, str], dict | list[dict]]) -> Callable[[str, str], dict | list[dict]]:
     """Register a check under its name.
 
     Args:
-        function: takes a profile (or `published`) and returns effects (`analysis.statistics.effect`), signed so that
-            positive is what the claim says; an empty list where the profile leaves its runs out.
+        function: takes a profile (or `published`) and a metric of `SCORES`, which it ignores where it knows none, and
+            returns effects (`analysis.statistics.effect`), signed so that positive is what the claim says; an empty
+            list where the profile leaves its runs out.
     """
     if function.__name__ in CHECKS:
         raise ValueError(f"check: expected a name of its own; got {function.__name__!r} twice")
@@ -28,27 +42,70 @@ def check(function: Callable[[str], dict | list[dict]]) -> Callable[[str], dict 
     return function
 
 
+def _lacking(at: str, entry: dict, fields: Iterable[str]) -> None:
+    for field in fields:
+        if field not in entry:
+            raise ValueError(f"{at}expected field {field!r}")
+
+
+def _sizes(at: str, sizes: object, metrics: list[str]) -> None:
+    """Check a field that has one number for each of a claim's metrics."""
+    if not isinstance(sizes, dict) or set(sizes) != set(metrics):
+        raise ValueError(f"{at}: expected one number for each of {', '.join(metrics)}; got {sizes}")
+    for metric, value in sizes.items():
+        number(f"{at}, {metric}", value, 0, 1e6)
+
+
+def _judged(at: str, entry: dict) -> None:
+    """Check the fields that the verdict rule reads."""
+    _lacking(at, entry, JUDGED)
+    choose(f"{at}quantifier", entry["quantifier"], QUANTIFIERS)
+    metrics = entry["metrics"]
+    if not isinstance(metrics, list) or not metrics or len(set(metrics)) < len(metrics):
+        raise ValueError(f"{at}metrics: expected a list of different metrics, primary first; got {metrics}")
+    for metric in metrics:
+        choose(f"{at}metrics", metric, (*SCORES, *MEASURES) if len(metrics) == 1 else SCORES)
+    _sizes(f"{at}smallest", entry["smallest"], metrics)
+    number(f"{at}seeds", entry["seeds"], 0 if entry["kind"] in SEEDLESS else FEWEST, 10**4, integer=True)
+
+
+def _contrasts(at: str, entry: dict) -> None:
+    """Check the contrasts, and that their quantities are those of the claim's protocol."""
+    _lacking(at, entry, ("experiment", "protocol"))
+    printed = choose(f"{at}protocol", entry["protocol"], PROTOCOLS) == "eq1"
+    for i, contrast in enumerate(entry["contrasts"], 1):
+        where = f"{at}contrast {i}"
+        _lacking(f"{where}: ", contrast, CONTRAST)
+        choose(f"{where}, direction", contrast["direction"], DIRECTIONS)
+        for field in {"smallest", "margin"} & set(contrast):
+            _sizes(f"{where}, {field}", contrast[field], entry["metrics"])
+        if contrast["quantity"] == "immediate_utility" and not printed:
+            raise ValueError(f"{where}: immediate_utility expected protocol eq1; got {entry['protocol']}")
+
+
 def _claim(entry: dict, known: dict) -> dict:
     """Return one entry of the contract if all is well with it; an error names the claim and the field."""
     at = f"claims.yml, {entry.get('id')}: "
-    if lacking := [f for f in REQUIRED if f not in entry]:
-        raise ValueError(f"{at}expected field {lacking[0]!r}")
+    _lacking(at, entry, REQUIRED)
     if entry["id"] in known:
         raise ValueError(f"{at}id used twice")
+    choose(f"{at}tally", entry["tally"], TALLIES)
     if choose(f"{at}kind", entry["kind"], KINDS) == "out of scope":
         return entry
+    _judged(at, entry)
     if ("check" in entry) == ("contrasts" in entry):
         raise ValueError(f"{at}expected `contrasts` or `check`")
     if "check" in entry:
         choose(f"{at}check", entry["check"], CHECKS)
-    elif "experiment" not in entry:
-        raise ValueError(f"{at}expected field 'experiment', where its `contrasts` find their runs")
+        if entry["kind"] not in SEEDLESS:
+            _lacking(at, entry, ("experiment",))
+    else:
+        _contrasts(at, entry)
+    choose(f"{at}protocol", entry.get("protocol", "branch"), PROTOCOLS)
+    if entry.get("protocol") == "eq1" and re.search(r"\brevers(al|es)\b", entry["statement"], re.I):
+        raise ValueError(f"{at}protocol: a reversal expected one of branch, trajectory; got 'eq1'")
     for name in entry.get("experiment", "").split():
         choose(f"{at}experiment", name, EXPERIMENTS)
-    for i, contrast in enumerate(entry.get("contrasts", ()), 1):
-        if lacking := [f for f in CONTRAST if f not in contrast]:
-            raise ValueError(f"{at}contrast {i}: expected field {lacking[0]!r}")
-        choose(f"{at}contrast {i}, direction", contrast["direction"], DIRECTIONS)
     return entry
 
 
@@ -68,3 +125,20 @@ def contract() -> dict[str, dict]:
 def get(claim: str) -> dict:
     """Return one claim's contract; an unknown id is an error that lists the known ones."""
     return contract()[choose("claim", claim, contract())]
+
+
+def enough_seeds() -> None:
+    """See that the grids of the `full` profile have the seeds that every claim's verdict needs.
+
+    Raises:
+        ValueError: naming every claim whose `experiment` has fewer than its `seeds`.
+    """
+    planned = {name: len({spec.seed for spec in specs(name, "full")}) for name in EXPERIMENTS}
+    short = [
+        f"{claim}: seeds: expected {entry['seeds']} in {name}; got {planned[name]}"
+        for claim, entry in contract().items()
+        for name in entry.get("experiment", "").split()
+        if planned[name] < entry.get("seeds", 0)
+    ]
+    if short:
+        raise ValueError("claims.yml, " + "; ".join(short))

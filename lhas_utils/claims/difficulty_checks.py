@@ -29,7 +29,7 @@ def _corner(profile: str, level: int, size: int) -> Callable[..., np.ndarray]:
 
 
 @check
-def easy_training_fails(profile: str) -> list[dict]:
+def easy_training_fails(profile: str, metric: str = "exact") -> list[dict]:
     """D06: strong base, easiest level, largest n: gain in NLL up to d, loss of exact match above d and overall."""
     gain = _corner(profile, 0, -1)
     return [
@@ -40,7 +40,7 @@ def easy_training_fails(profile: str) -> list[dict]:
 
 
 @check
-def hard_training_fails(profile: str) -> list[dict]:
+def hard_training_fails(profile: str, metric: str = "exact") -> list[dict]:
     """D07: strong base, hardest level, smallest n: exact match falls on seen and on unseen levels."""
     gain, seen = _corner(profile, -1, 0), LEVEL_WORLDS["sort"].seen["strong"]
     return [
@@ -50,28 +50,28 @@ def hard_training_fails(profile: str) -> list[dict]:
 
 
 @check
-def generalization_rises(profile: str) -> dict:
+def generalization_rises(profile: str, metric: str = "exact") -> dict:
     """D08: generalization gap at the hardest minus at the easiest level, smallest n."""
     values, *_ = grid(difficulty_runs(profile), "generalization")
     return effect(values[:, 0, -1] - values[:, 0, 0], name="hardest - easiest")
 
 
 @check
-def generalization_falls_with_n(profile: str) -> dict:
+def generalization_falls_with_n(profile: str, metric: str = "exact") -> dict:
     """D09: generalization gap at the smallest minus at the largest n, mean over levels."""
     values, *_ = grid(difficulty_runs(profile), "generalization")
     return effect((values[:, 0] - values[:, -1]).mean(1), name="smallest n - largest n")
 
 
 @check
-def extrapolation_falls(profile: str) -> dict:
+def extrapolation_falls(profile: str, metric: str = "exact") -> dict:
     """D10: extrapolation gap at the easiest minus at the hardest level, mean over n."""
     values, *_ = grid(difficulty_runs(profile), "extrapolation")
     return effect((values[:, :, 0] - values[:, :, -1]).mean(1), name="easiest - hardest")
 
 
 @check
-def extrapolation_ignores_n(profile: str) -> dict:
+def extrapolation_ignores_n(profile: str, metric: str = "exact") -> dict:
     """D11: change of the extrapolation gap over the levels minus its change over n, absolute values."""
     values, *_ = grid(difficulty_runs(profile), "extrapolation")
 
@@ -82,7 +82,7 @@ def extrapolation_ignores_n(profile: str) -> dict:
 
 
 @check
-def trimming(profile: str) -> list[dict]:
+def trimming(profile: str, metric: str = "exact") -> list[dict]:
     """D12: cutting the hardest tenth helps at the smallest and hurts at the largest n; the easiest the reverse."""
     runs, out = difficulty_runs(profile), []
     mixed = runs[runs["d"] == 0]
@@ -96,7 +96,7 @@ def trimming(profile: str) -> list[dict]:
 
 
 @check
-def bound_not_vacuous(profile: str) -> dict:
+def bound_not_vacuous(profile: str, metric: str = "exact") -> dict:
     """D14: C minus the lowest bound of the grid; positive where some bound beats the trivial one, C."""
     b = bounds(difficulty_rows(profile))
     return effect(CLIP - b.groupby("seed")["bound"].min().to_numpy(), name="C - lowest bound")
@@ -117,25 +117,25 @@ def _against_dft(profile: str, metric: str, pick: Callable[[np.ndarray], np.ndar
 
 
 @check
-def dft_wins_on_hard(profile: str) -> list[dict]:
+def dft_wins_on_hard(profile: str, metric: str = "exact") -> list[dict]:
     """D16: gain of DFT minus SFT, hardest level, smallest n, at both step sizes."""
     return _against_dft(profile, "gain", lambda d: -d[:, 0, -1])
 
 
 @check
-def sft_overtakes(profile: str) -> list[dict]:
+def sft_overtakes(profile: str, metric: str = "exact") -> list[dict]:
     """D17: gain of SFT minus DFT at the largest n, mean over levels, at both step sizes."""
     return _against_dft(profile, "gain", lambda d: d[:, -1].mean(1))
 
 
 @check
-def dft_smaller_gap(profile: str) -> list[dict]:
+def dft_smaller_gap(profile: str, metric: str = "exact") -> list[dict]:
     """D18: generalization gap of SFT minus DFT, hardest level, smallest n, at both step sizes."""
     return _against_dft(profile, "generalization", lambda d: d[:, 0, -1])
 
 
 @check
-def measures_agree(profile: str) -> list[dict]:
+def measures_agree(profile: str, metric: str = "exact") -> list[dict]:
     """D20: Kendall tau_b of the knob with base NLL and failure rate over levels (weak base), per skill."""
     m, out = measures(difficulty_rows(profile)), []
     for skill, measure in product(dict.fromkeys(m["skill"]), ("nll", "failure")):

@@ -6,7 +6,10 @@ import pandas as pd
 
 from ..analysis import runs, statistics
 from ..core import choose
-from .contract import CHECKS, get
+from ..runs import is_published
+from .contract import CHECKS, SCORES, get
+
+RELATIVE = ["run", "adaptation_tokens", "censored"]  # what a run owes to the experiment that it stands in
 
 
 @dataclass(frozen=True)
@@ -15,8 +18,8 @@ class Effect:
 
     Args:
         n_seeds: seeds behind it; 0 for a number without an interval.
-        smallest: smallest effect of interest, in the metric's unit.
-        p: of the sign-flip test, where one applies. metric: of the contrast.
+        smallest: smallest effect of interest, in the effect's unit.
+        p: of the two-sided sign-flip test over seeds; 1 where there are none. quantity: of the contrast.
     """
 
     name: str
@@ -25,70 +28,107 @@ class Effect:
     high: float
     n_seeds: int
     smallest: float = 0.0
-    p: float | None = None
-    metric: str = ""
+    p: float = 1.0
+    quantity: str = ""
 
 
-def _side(runs: pd.DataFrame, which: str | dict, metric: str) -> pd.Series:
+def _side(runs: pd.DataFrame, which: str | dict, quantity: str) -> pd.Series:
+    """Return a quantity by seed of the runs that a filter keeps, at most one a seed."""
     chosen = {"selector": which} if isinstance(which, str) else which
     for column, value in chosen.items():
         choose("filter", column, runs.columns)
         runs = runs[runs[column].isna() if value is None else runs[column] == value]
-    choose("metric", metric, runs.columns)
-    return runs.drop_duplicates("seed").set_index("seed")[metric]
+    choose("quantity", quantity, runs.columns)
+    if runs["seed"].duplicated().any():  # one run may stand in two experiments
+        runs = runs.drop_duplicates([c for c in runs if c not in RELATIVE])
+    if (most := runs["seed"].value_counts().max()) > 1:
+        several = runs.drop(columns=["seed", *RELATIVE], errors="ignore")
+        differ = [c for c in several if 1 < several[c].nunique(dropna=False) <= most]
+        found = f"{most}, which differ in {', '.join(differ)}"
+        raise ValueError(f"filter {_name(which)}: expected one run a seed; got {found}")
+    return runs.set_index("seed")[quantity]
 
 
 def _name(side: str | dict) -> str:
     return side if isinstance(side, str) else ", ".join(f"{k}={v}" for k, v in side.items())
 
 
-def contrast(runs: pd.DataFrame, spec: dict, smallest: float) -> Effect | None:
+def named(spec: dict) -> str:
+    """Return the name of a contrast, such as `current: loss > random`."""
+    sign = {"greater": ">", "less": "<"}[spec["direction"]]
+    name = f"{spec['quantity']}: {_name(spec['a'])} {sign} {_name(spec['b'])}"
+    if minus := spec.get("minus"):
+        name += f", more than {_name(minus['a'])} against {_name(minus['b'])}"
+    return name
+
+
+def contrast(runs: pd.DataFrame, spec: dict, smallest: float, margin: float = 0.0) -> Effect | None:
     """Return the paired effect of one contrast on per-run metrics; None if no seed has both sides.
 
     Args:
         runs: one row per run (`analysis.summary`).
-        spec: `metric`; `a` and `b`, selectors or {column: value} filters of the two sides; `direction` greater (a
-            above b) or less; optional `margin`, added to the effect of a claim that a is not worse than b by more
-            than that; optional `minus`, another pair a, b whose difference is taken off (a difference of
+        spec: `quantity`; `a` and `b`, selectors or {column: value} filters of the two sides; `direction` greater (a
+            above b) or less; optional `minus`, another pair a, b whose difference is taken off (a difference of
             differences).
         smallest: smallest effect of interest, in the metric's unit.
+        margin: added to the effect of a claim that a is not worse than b by more than that.
 
     Raises:
-        ValueError: for a metric or a filter that the runs do not have.
+        ValueError: for a quantity or a filter that the runs do not have, or a filter that several runs of one seed
+            pass; it names the columns in which they differ.
     """
-    metric, sign = spec["metric"], {"greater": 1, "less": -1}[spec["direction"]]
-    d = _side(runs, spec["a"], metric) - _side(runs, spec["b"], metric)
-    name = f"{metric}: {_name(spec['a'])} {'>' if sign > 0 else '<'} {_name(spec['b'])}"
+    quantity, sign = spec["quantity"], {"greater": 1, "less": -1}[spec["direction"]]
+    d = _side(runs, spec["a"], quantity) - _side(runs, spec["b"], quantity)
     if minus := spec.get("minus"):
-        d = d - (_side(runs, minus["a"], metric) - _side(runs, minus["b"], metric))
-        name += f", more than {_name(minus['a'])} against {_name(minus['b'])}"
-    d = sign * d.dropna() + spec.get("margin", 0.0)
+        d = d - (_side(runs, minus["a"], quantity) - _side(runs, minus["b"], quantity))
+    d = sign * d.dropna() + margin
     if d.empty:
         return None
-    p, smallest = statistics.sign_flip(d), spec.get("smallest", smallest)
-    return Effect(**statistics.effect(d, name), smallest=smallest, p=p, metric=metric)
+    return Effect(**statistics.effect(d, named(spec)), smallest=smallest, quantity=quantity)
 
 
-def effects(claim: str, profile: str) -> list[Effect]:
-    """Compute a claim's effects on the runs of a profile, or on the `published` ones.
+def _at(spec: dict, entry: dict, field: str, metric: str) -> float:
+    """Return a contrast's own number for a metric, or the claim's, or 0."""
+    return spec.get(field, entry.get(field, {metric: 0.0}))[metric]
+
+
+def missing(claim: str, found: list[Effect], profile: str) -> list[str]:
+    """Return the parts of a claim that a profile's runs do not have: names of contrasts, or of experiments."""
+    entry = get(claim)
+    if "contrasts" in entry:
+        return [name for name in map(named, entry["contrasts"]) if name not in {e.name for e in found}]
+    return [] if found else entry.get("experiment", "").split()
+
+
+def effects(claim: str, profile: str, metric: str | None = None) -> list[Effect]:
+    """Compute a claim's effects on the runs of a profile, or on the `published` ones; empty where it has no runs.
+
+    Args:
+        metric: one of the claim's `metrics`, the first by default. With `nll`, scores enter with their sign turned.
 
     Raises:
-        ValueError: for an unknown claim, or where the complete runs lack a side of a contrast.
+        ValueError: for an unknown claim, a metric that it does not have, or a contrast that its runs cannot answer.
     """
     entry = get(claim)
     if entry["kind"] == "out of scope":
         return []
+    metric = choose(f"{claim}: metric", metric or entry["metrics"][0], entry["metrics"])
+    score = metric if metric in SCORES else SCORES[0]  # a claim of one measure has it in every summary
+    names = entry.get("experiment", "").split()
+    if profile == "published" and not all(map(is_published, names)):
+        return []
     if "check" in entry:
-        found = CHECKS[entry["check"]](profile)
+        found = CHECKS[entry["check"]](profile, score)
         found = found if isinstance(found, list) else [found]
-        return [Effect(**({"smallest": entry["smallest"]} | f)) for f in found]
-    table = pd.concat([runs(name, profile) for name in entry["experiment"].split()])
+        return [Effect(**({"smallest": entry["smallest"][metric]} | f)) for f in found]
+    tables = [table for name in names if len(table := runs(name, profile, score))]
+    if not tables:
+        return []
+    table, found = pd.concat(tables, ignore_index=True), []
     try:
-        found = [contrast(table, c, entry["smallest"]) for c in entry["contrasts"]] if len(table) else []
+        for spec in entry["contrasts"]:
+            sizes = (_at(spec, entry, field, metric) for field in ("smallest", "margin"))
+            found.append(contrast(table, spec, *sizes))
     except ValueError as error:
         raise ValueError(f"claims.yml, {claim}: {error}") from None
-    if profile in ("full", "published") and (None in found or not found):
-        raise ValueError(
-            f"claim {claim}: the published runs lack a side of a contrast; check its filters in claims.yml"
-        )
     return [e for e in found if e is not None]

@@ -1,51 +1,123 @@
-"""From effects to verdicts, and the published verdicts: computed from the published rows, so that anyone can again."""
+"""From effects to verdicts: the rule for a part, for a claim, and for how firmly a verdict stands over metrics."""
 
-import io
-from difflib import unified_diff
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ..analysis import statistics
-from ..core import paths, write
 from .contract import contract, get
-from .effects import Effect, effects
+from .effects import Effect, effects, missing
 
-VERDICTS = ("REPRODUCED", "PARTLY", "CONTRADICTED", "INCONCLUSIVE", "NOT TESTABLE")
-COLUMNS = ["id", "verdict", "part", "effect", "low", "high", "n_seeds", "profile", "note"]
-PARTS = ["id", "part", "metric", "effect", "low", "high", "p", "p_holm", "n_seeds", "smallest", "verdict"]
+VERDICTS = ("REPRODUCED", "PARTLY", "EQUIVALENT", "CONTRADICTED", "INCONCLUSIVE", "NOT TESTABLE")
+WORST = ("CONTRADICTED", "EQUIVALENT", "INCONCLUSIVE", "REPRODUCED")
+LEVEL = 0.05
+COLUMNS = "id verdict stands_on firm tally part effect low high p n_seeds profile note".split()
+PARTS = "id score part quantity effect low high p p_holm p_equivalent n_seeds smallest verdict".split()
 
 
-def judge(effect: Effect, p_holm: float | None = None) -> str:
+class Part(NamedTuple):
+    """A judged effect: p_holm is its p adjusted within the claim, p_equivalent that of two one-sided tests."""
+
+    effect: Effect
+    p_holm: float
+    p_equivalent: float
+    verdict: str
+
+    @property
+    def p(self) -> float:
+        """The p behind the verdict; not a number where there are no seeds."""
+        if not self.effect.n_seeds:
+            return np.nan
+        return self.p_equivalent if self.verdict == "EQUIVALENT" else self.p_holm
+
+
+def _equivalent(e: Effect) -> float:
+    """Return p of equivalence within the smallest effect; 1 where none is given or too few seeds could tell."""
+    return statistics.equivalence(vars(e), e.smallest) if e.smallest and e.n_seeds > 1 else 1.0
+
+
+def judge(effect: Effect, p_holm: float | None = None, seeds: int = 0) -> str:
     """Return the verdict of one effect.
 
-    REPRODUCED: interval above 0, effect at least the smallest of interest and, where a test applies, Holm-adjusted
-    p < 0.05. CONTRADICTED: the whole interval lies below the smallest effect of interest (or at or below 0).
-    INCONCLUSIVE otherwise.
+    REPRODUCED: interval above 0, effect at least the smallest of interest, Holm-adjusted p < 0.05. EQUIVALENT: two
+    one-sided t tests put it inside -+smallest, p < 0.05 (never where smallest is 0). CONTRADICTED: interval below 0,
+    adjusted p < 0.05. INCONCLUSIVE otherwise; NOT TESTABLE with fewer than `seeds`. A number without seeds is
+    REPRODUCED from the smallest of interest on, CONTRADICTED below.
+
+    Args:
+        p_holm: adjusted p; the effect's own p where it stands alone.
+        seeds: what a verdict needs.
     """
-    if effect.low > 0 and effect.effect >= effect.smallest and (p_holm is None or p_holm < 0.05):
+    if not effect.n_seeds:
+        return "REPRODUCED" if effect.effect >= effect.smallest else "CONTRADICTED"
+    significant = (effect.p if p_holm is None else p_holm) < LEVEL
+    if effect.n_seeds < seeds:
+        return "NOT TESTABLE"
+    if effect.low > 0 and effect.effect >= effect.smallest and significant:
         return "REPRODUCED"
-    if effect.high < max(effect.smallest, 1e-12):
-        return "CONTRADICTED"
-    return "INCONCLUSIVE"
+    if _equivalent(effect) < LEVEL:
+        return "EQUIVALENT"
+    return "CONTRADICTED" if effect.high < 0 and significant else "INCONCLUSIVE"
 
 
-def combine(verdicts: list[str]) -> str:
-    """Return a compound claim's verdict: all agree, or PARTLY where some effects are reproduced."""
-    if not verdicts:
+def combine(verdicts: list[str], quantifier: str) -> str:
+    """Return a claim's verdict from those of its parts.
+
+    Parts that agree give their word. Of a claim about `all`, one CONTRADICTED part decides, then one EQUIVALENT part;
+    one that speaks of `each` is PARTLY where some are REPRODUCED, else CONTRADICTED where some are. INCONCLUSIVE
+    otherwise; NOT TESTABLE without parts, or with one that is.
+    """
+    if not verdicts or "NOT TESTABLE" in verdicts:
         return "NOT TESTABLE"
     if len(set(verdicts)) == 1:
         return verdicts[0]
-    if "REPRODUCED" in verdicts:
+    if quantifier == "each" and "REPRODUCED" in verdicts:
         return "PARTLY"
-    return "CONTRADICTED" if "CONTRADICTED" in verdicts else "INCONCLUSIVE"
+    deciding = ("CONTRADICTED", "EQUIVALENT") if quantifier == "all" else ("CONTRADICTED",)
+    return next((word for word in deciding if word in verdicts), "INCONCLUSIVE")
 
 
-def weakest(found: list[Effect], each: list[str]) -> Effect:
-    """Return the effect that stands for a claim: of those with the worst verdict, the one with the lowest low end."""
-    order = ("CONTRADICTED", "INCONCLUSIVE", "REPRODUCED")
-    return min(zip(found, each), key=lambda pair: (order.index(pair[1]), pair[0].low))[0]
+def judged(claim: str, profile: str, metric: str) -> list[Part]:
+    """Return a claim's parts by one metric, judged; Holm runs over them."""
+    found, seeds = effects(claim, profile, metric), get(claim)["seeds"]
+    adjusted = statistics.holm([e.p for e in found])
+    return [Part(e, p, _equivalent(e), judge(e, p, seeds)) for e, p in zip(found, adjusted)]
+
+
+def weakest(parts: list[Part], verdict: str) -> Part:
+    """Return the part that stands for a claim.
+
+    Of the parts with the claim's verdict, or with the worst one, that with the lowest low end; of equivalent ones that
+    with the highest p.
+    """
+    words = [p.verdict for p in parts]
+    worst = verdict if verdict in words else min(words, key=WORST.index)
+    own = [p for p in parts if p.verdict == worst]
+    return min(own, key=lambda p: -p.p_equivalent if worst == "EQUIVALENT" else p.effect.low)
+
+
+def firmness(by_metric: dict[str, list[Part]], words: dict[str, str]) -> str:
+    """Return `yes` where a verdict stands under all metrics with p < 0.05 each, else `fragile`; empty if undecided.
+
+    PARTLY is firm where every metric reproduces the same parts. Exact numbers are firm.
+    """
+    first = next(iter(words.values()))
+    if first in ("INCONCLUSIVE", "NOT TESTABLE"):
+        return ""
+    if set(words.values()) != {first}:
+        return "fragile"
+    if first == "PARTLY":
+        held = {tuple(p.effect.name for p in parts if p.verdict == "REPRODUCED") for parts in by_metric.values()}
+        return "yes" if len(held) == 1 else "fragile"
+    ps = [weakest(parts, first).p for parts in by_metric.values()]
+    return "yes" if all(np.isnan(p) or p < LEVEL for p in ps) else "fragile"
+
+
+def _superlative(entry: dict) -> bool:
+    """Return whether a claim sets one side against three or more others on one quantity."""
+    contrasts = entry.get("contrasts", ())
+    return len(contrasts) > 2 and all({**c, "b": 0} == {**contrasts[0], "b": 0} for c in contrasts)
 
 
 def _power(e: Effect) -> str:
@@ -57,87 +129,68 @@ def _power(e: Effect) -> str:
     return text
 
 
-def _note(claim: str, found: list[Effect], each: list[str], worst: Effect) -> str:
-    """Say what each part of a claim came to, how near an undecided one is known, and what the seeds cannot reach."""
-    tested = [e for e in found if e.p is not None]
-    reachable = min((len(tested) * 2.0 ** (1 - e.n_seeds) for e in tested), default=0)
-    notes = ["; ".join(f"{e.name} {v}" for e, v in zip(found, each))] if len(found) > 1 else []
-    notes += [_power(e) for e, v in zip(found, each) if v == "INCONCLUSIVE" and e.n_seeds]
-    if reachable >= 0.05:
-        notes.append(f"underpowered: {worst.n_seeds} seeds reach p = {min(reachable, 1):.2g} at best")
-    return ". ".join(filter(None, [*notes, get(claim).get("note", "")]))
+def _note(claim: str, parts: list[Part], words: dict[str, str], lost: list[str]) -> str:
+    """Say what each part came to, how near an undecided one is known, what is missing, and what other metrics say."""
+    entry, notes = get(claim), []
+    held = sum(p.verdict == "REPRODUCED" for p in parts)
+    if len(parts) > 1 and entry["quantifier"] == "all":
+        of = f"{held} of {len(parts)}"
+        notes.append(f"beats {of}" if _superlative(entry) else f"holds in {of} parts")
+    if len(parts) > 1:
+        notes.append("; ".join(f"{p.effect.name} {p.verdict}" for p in parts))
+    notes += [_power(p.effect) for p in parts if p.verdict == "INCONCLUSIVE"]
+    few = min((p.effect.n_seeds for p in parts if p.verdict == "NOT TESTABLE"), default=0)
+    if few:
+        notes.append(f"exploration: {few} seeds, a verdict needs {entry['seeds']}")
+    reachable = min((len(parts) * 2.0 ** (1 - p.effect.n_seeds) for p in parts if p.effect.n_seeds), default=0)
+    if reachable >= LEVEL and not few:
+        notes.append(f"underpowered: {parts[0].effect.n_seeds} seeds reach p = {min(reachable, 1):.2g} at best")
+    if lost:
+        notes.append(f"no published runs of {', '.join(lost)}")
+    first, *rest = words.items()
+    notes += [f"by {metric} {word}" for metric, word in rest if word != first[1]]
+    return ". ".join(filter(None, [*notes, entry.get("note", "")]))
 
 
-def verdicts(profile: str, ids: list[str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Judge claims on a profile's runs, or on the `published` ones; Holm runs over the contrasts of one claim.
+def _order(metrics: list[str], primary: str | None) -> list[str]:
+    return [primary, *(m for m in metrics if m != primary)] if primary in metrics else metrics
+
+
+def verdicts(
+    profile: str, ids: list[str] | None = None, primary: str | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Judge claims on a profile's runs, or on the `published` ones, by each of their metrics.
+
+    Args:
+        primary: metric that decides where a claim has it; the first of the claim's own by default.
 
     Returns:
-        (one row a claim with `COLUMNS`, one row a part with `PARTS`). In the first, part, effect, low and high are
-        those of the claim's `weakest` effect, in units that make positive what the claim says. A note says how near
-        an inconclusive effect is known, and where the seeds are too few for the test to reach significance at all.
+        (one row a claim with `COLUMNS`, one row a part and metric with `PARTS`). In the first, part, effect, low, high
+        and p are those of the claim's `weakest` part, in units that make positive what the claim says; `stands_on`
+        says under how many of its metrics the verdict is the same, `firm` what `firmness` does.
     """
-    rows, parts, run = [], [], "full" if profile == "published" else profile
+    rows, out, run = [], [], "full" if profile == "published" else profile
     for c in ids or contract():
-        found = effects(c, profile)
-        tested = [e for e in found if e.p is not None]
-        adjusted = dict(zip(map(id, tested), statistics.holm([e.p for e in tested]))) if tested else {}
-        each = [judge(e, adjusted.get(id(e))) for e in found]
-        worst = weakest(found, each) if found else Effect("", np.nan, np.nan, np.nan, 0)
-        numbers = (worst.name, worst.effect, worst.low, worst.high, worst.n_seeds)
-        rows.append((c, combine(each), *numbers, run, _note(c, found, each, worst)))
-        parts += [
-            (c, e.name, e.metric, e.effect, e.low, e.high, e.p, adjusted.get(id(e)), e.n_seeds, e.smallest, v)
-            for e, v in zip(found, each)
+        entry = get(c)
+        if entry["kind"] == "out of scope":
+            rows.append((c, "NOT TESTABLE", "", "", entry["tally"], "", *[np.nan] * 4, 0, run, entry.get("note", "")))
+            continue
+        parts = {m: judged(c, profile, m) for m in _order(entry["metrics"], primary)}
+        first = next(iter(parts.values()))
+        lost = missing(c, [p.effect for p in first], profile)
+        each = {m: [p.verdict for p in ps] for m, ps in parts.items()}
+        words = {m: "NOT TESTABLE" if lost else combine(v, entry["quantifier"]) for m, v in each.items()}
+        word = next(iter(words.values()))
+        stands = f"{list(words.values()).count(word)} of {len(words)}" if word != "NOT TESTABLE" else ""
+        worst, e = (weakest(first, word), weakest(first, word).effect) if first else (None, None)
+        numbers = (e.name, e.effect, e.low, e.high, worst.p, e.n_seeds) if e else ("", *[np.nan] * 4, 0)
+        firm = firmness(parts, words)
+        rows.append((c, word, stands, firm, entry["tally"], *numbers, run, _note(c, first, words, lost)))
+        out += [
+            (c, m, p.effect.name, p.effect.quantity, p.effect.effect, p.effect.low, p.effect.high)
+            + ((p.effect.p, p.p_holm, p.p_equivalent) if p.effect.n_seeds else (np.nan,) * 3)
+            + (p.effect.n_seeds, p.effect.smallest, p.verdict)
+            for m, ps in parts.items()
+            for p in ps
         ]
-    return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(parts, columns=PARTS)
-
-
-def _files() -> dict[str, str]:
-    """Return the two files of verdicts of the published rows as name -> text."""
-    table, parts = verdicts("published")
-    frames = {"claims.csv": table.round(4), "claim_parts.csv": parts.round(6)}
-    return {name: frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}
-
-
-def publish() -> None:
-    """Judge every claim from the published rows, with their six digits; write `claims.csv` and `claim_parts.csv`."""
-    for name, text in _files().items():
-        write(paths.data("full") / name, text)
-    print(f"published: {tally(published_verdicts()['verdict'])}")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    if list(table.columns) != COLUMNS:
-        found = f"expected the columns {', '.join(COLUMNS)}; got {', '.join(table.columns)}"
-        raise ValueError(f"{path.name}: {found}; `make all PROFILE=full` writes it again")
-    return table.set_index("id")
-
-
-def published_verdicts() -> pd.DataFrame:
-    """Return the published verdicts, `figures/data/claims.csv`, indexed by id (empty before the first run)."""
-    path = paths.data("full") / "claims.csv"
-    return _read(path) if path.exists() else pd.DataFrame(columns=COLUMNS).set_index("id")
-
-
-def tally(verdicts: pd.Series) -> str:
-    """Return one sentence that counts verdicts."""
-    counts = verdicts.value_counts()
-    return f"{counts.sum()} claims: {', '.join(f'{counts[v]} {v}' for v in VERDICTS if v in counts)}."
-
-
-def rejudge() -> int:
-    """Judge every claim again from the published rows; print the tally and what differs from the published verdicts.
-
-    Returns:
-        0 where both files are equal, byte for byte; 1 where they differ.
-    """
-    changed = []
-    for name, text in _files().items():
-        path = paths.data("full") / name
-        was, now = (t.splitlines(keepends=True) for t in (path.read_text() if path.exists() else "", text))
-        changed += unified_diff(was, now, f"{name}, published", f"{name}, judged again", n=0)
-        if name == "claims.csv":
-            print(tally(pd.read_csv(io.StringIO(text))["verdict"]))
-    print("".join(changed) or "Equal to the published verdicts, every effect and interval included.")
-    return int(bool(changed))
+    return pd.DataFrame(rows, columns=COLUMNS), pd.DataFrame(out, columns=PARTS)

@@ -10,7 +10,8 @@ from ..core import paths, write
 from . import comparison
 from .contract import contract
 from .effects import Effect, effects
-from .judge import published_verdicts, tally, verdicts
+from .judge import verdicts
+from .published import by_metric, published_parts, published_verdicts, tallies
 from .render import line, parts_text, record, records, run_text, text
 
 _WAITING = (
@@ -25,9 +26,9 @@ def table() -> pd.DataFrame:
 
 
 def counts() -> str:
-    """Return how many claims have each verdict, or that there is no published run yet."""
+    """Return how many claims have each verdict, a sentence for each tally, or that there is no published run yet."""
     found = published_verdicts()
-    return tally(found["verdict"]) if len(found) else f"{len(contract())} claims. {_WAITING}"
+    return tallies(found) if len(found) else f"{len(contract())} claims. {_WAITING}"
 
 
 def show(verdict: str | None = None) -> None:
@@ -38,9 +39,10 @@ def show(verdict: str | None = None) -> None:
 
 
 def show_lines() -> None:
-    """Print every claim with its verdict, one line each."""
+    """Print every claim with its verdict, one line each, and the tallies."""
     for r in records():
         print(line(r))
+    print(f"\n{counts()}")
 
 
 def show_contradicted() -> None:
@@ -80,11 +82,11 @@ def check_claim(claim: str, setup: Origin) -> None:
     """
     found, published = effects(claim, setup.profile), published_verdicts()
     if setup.profile == "full":
-        judged, _ = verdicts("full", [claim])
+        judged, parts = verdicts("full", [claim])
         r, said = record(claim, judged.set_index("id")), ""
     else:
-        r = record(claim, published)
+        r, parts = record(claim, published), published_parts()
         said = _compared(published.loc[claim], found) if r.effect else ""
-    print(run_text(r, found, said))
+    print(run_text(r, found, by_metric(claim, parts), said))
     told = {"id": claim, "profile": setup.profile, "verdict": r.verdict, "effects": [asdict(e) for e in found]}
     write(paths.claims(setup.profile) / f"{claim}.json", json.dumps(told, indent=1))

@@ -39,14 +39,14 @@ def _best_against_ends(gain: np.ndarray, who: str) -> list[dict]:
 
 
 @check
-def grows_with_n(profile: str) -> list[dict]:
+def grows_with_n(profile: str, metric: str = "exact") -> list[dict]:
     """D01: gain at the largest minus at the smallest n, mean over levels, per skill (weak base)."""
     name = "{}, gain(largest n) - gain(smallest n)"
     return [effect((v[:, -1] - v[:, 0]).mean(1), name=name.format(skill)) for skill, v, *_ in _grids(profile)]
 
 
 @check
-def saturates(profile: str) -> list[dict]:
+def saturates(profile: str, metric: str = "exact") -> list[dict]:
     """D02: increment of the gain per doubling of n in the first step of the n grid minus in the last."""
     out = []
     for skill, values, sizes, _ in _grids(profile):
@@ -56,13 +56,13 @@ def saturates(profile: str) -> list[dict]:
 
 
 @check
-def interior_optimum(profile: str) -> list[dict]:
+def interior_optimum(profile: str, metric: str = "exact") -> list[dict]:
     """D03: gain at the best level (chosen on the other seeds) minus at each end, largest n, per skill (weak base)."""
     return [e for skill, values, *_ in _grids(profile) for e in _best_against_ends(values[:, -1], skill)]
 
 
 @check
-def optimum_moves_with_n(profile: str) -> list[dict]:
+def optimum_moves_with_n(profile: str, metric: str = "exact") -> list[dict]:
     """D04: d*(largest n) - d*(smallest n), per skill and base, in levels."""
     pairs = zip(*(_grids(profile, base) for base in BASES))
     return [
@@ -73,7 +73,7 @@ def optimum_moves_with_n(profile: str) -> list[dict]:
 
 
 @check
-def optimum_moves_with_base(profile: str) -> list[dict]:
+def optimum_moves_with_base(profile: str, metric: str = "exact") -> list[dict]:
     """D05: d* of the strong minus d* of the weak base, mean over n, per skill, in levels."""
     pairs = zip(_grids(profile), _grids(profile, "strong"))
     return [
@@ -83,21 +83,21 @@ def optimum_moves_with_base(profile: str) -> list[dict]:
 
 
 @check
-def shift_survives_tokens(profile: str) -> dict:
+def shift_survives_tokens(profile: str, metric: str = "exact") -> dict:
     """D13: d*(largest n) - d*(smallest n) where every level has equal distinct and seen tokens (weak base, sort)."""
     values, _, _, levels = grid(difficulty_runs(profile), match="tokens")
     return bootstrap(values, _shift(levels), name="token-matched shift")
 
 
 @check
-def bound_moves(profile: str) -> dict:
+def bound_moves(profile: str, metric: str = "exact") -> dict:
     """D15: level with the lowest bound at the largest minus at the smallest n."""
     values, _, _, levels = cube(bounds(difficulty_rows(profile)), "bound", ("seed", "n", "d"), "grid of bounds")
     return bootstrap(-values, _shift(levels), name="level of the lowest bound")
 
 
 @check
-def surface_predicts(profile: str) -> dict:
+def surface_predicts(profile: str, metric: str = "exact") -> dict:
     """D19: leave-one-n-out error of d*, constant prediction minus fitted surface, in levels (weak base, sort)."""
     values, _, sizes, levels = grid(difficulty_runs(profile))
 
@@ -116,19 +116,19 @@ def _op_gains(profile: str) -> dict[str, tuple]:
 
 
 @check
-def op_interior_optimum(profile: str) -> list[dict]:
+def op_interior_optimum(profile: str, metric: str = "exact") -> list[dict]:
     """D24: gain at the best level (chosen on the other seeds) minus at each end, largest n, per base (OpWorld)."""
     return [e for base, (v, _) in _op_gains(profile).items() for e in _best_against_ends(v[:, -1], f"{base} base")]
 
 
 @check
-def op_optimum_moves_with_n(profile: str) -> list[dict]:
+def op_optimum_moves_with_n(profile: str, metric: str = "exact") -> list[dict]:
     """D25: d*(largest n) - d*(smallest n) per base, in operations (OpWorld)."""
     return [bootstrap(v, _shift(levels), name=f"{base} base") for base, (v, levels) in _op_gains(profile).items()]
 
 
 @check
-def op_optimum_moves_with_base(profile: str) -> list[dict]:
+def op_optimum_moves_with_base(profile: str, metric: str = "exact") -> list[dict]:
     """D26: d* of the strong minus d* of the weak base, mean over n, in operations (OpWorld)."""
     bases = _op_gains(profile)
     if not bases:

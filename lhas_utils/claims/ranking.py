@@ -4,97 +4,103 @@ import numpy as np
 import pandas as pd
 
 from ..analysis import correlations, differences, metrics, runs, statistics
-from ..analysis.statistics import bootstrap, effect, exact, over_seeds
+from ..analysis.statistics import effect, exact, per_seed
 from ..runs import experiment
 from . import quoted
 from .contract import check
 
-NOW, LATER = "immediate_utility", "long_horizon"
+NOW, LATER = "current", "long_horizon"
+EQ1 = "immediate_utility"  # U_imm as eq. 1 has it, which takes off each selector's own start
+MOVE = {"exact": 0.05, "nll": 0.125, "accuracy": 0.05}  # of U_long, that the weights of LHAS may make
 SETTING = ["alignment", "precursors", "noise", "budget"]  # the knobs of the regime map
 
 
 @check
-def gap_above_chance(profile: str) -> dict:
-    """C18: gap (eq. 3) minus (K^2 - 1) / (3 K (K - 1)), the mean of random rankings."""
-    table = runs("table1", profile)
+def gap_above_chance(profile: str, metric: str = "exact") -> dict:
+    """C18: gap (eq. 3) by U_imm and U_long minus (K^2 - 1) / (3 K (K - 1)), the mean of random rankings."""
+    table = runs("table1", profile, metric)
     K = table["selector"].nunique()
     name = "gap - mean of random rankings"
-    return over_seeds(table, [NOW, LATER], lambda a, b: metrics.myopia_gap(a, b) - (K + 1) / (3 * K), name=name)
+    return per_seed(table, [EQ1, LATER], lambda a, b: metrics.myopia_gap(a, b) - (K + 1) / (3 * K), name)
 
 
 @check
-def negative_kendall(profile: str) -> dict:
+def negative_kendall(profile: str, metric: str = "exact") -> dict:
     """C19: minus Kendall's tau_b between the rankings now and later."""
-    return over_seeds(runs("table1", profile), [NOW, LATER], lambda a, b: -statistics.kendall(a, b), name="-tau_b")
+    return per_seed(runs("table1", profile, metric), [NOW, LATER], lambda a, b: -statistics.kendall(a, b), "-tau_b")
 
 
 @check
-def token_ratio(profile: str) -> list[dict]:
-    """C20: mean tokens to adapt under Gradient over those under LHAS, minus 1, for both readings."""
-    table, out = runs("table1", profile), []
+def token_ratio(profile: str, metric: str = "exact") -> list[dict]:
+    """C20: tokens to adapt under Gradient over those under LHAS, minus 1, for both readings."""
+    table, out = runs("table1", profile, metric), []
     for name in ("gradient", "alignment"):
         pair = table[table["selector"].isin([name, "lhas"])]  # columns in alphabetical order: name, lhas
         said = f"tokens {name} / lhas - 1"
-        out.append(over_seeds(pair, ["adaptation_tokens"], lambda t: t[0] / max(t[1], 1.0) - 1, name=said))
+        out.append(per_seed(pair, ["adaptation_tokens"], lambda t: t[0] / max(t[1], 1.0) - 1, said))
     return out
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.corrcoef(a, b)[0, 1])
+    """Return Pearson's r, and not a number for a side without spread."""
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else np.nan
 
 
 @check
-def concentration_forgetting(profile: str) -> dict:
+def concentration_forgetting(profile: str, metric: str = "exact") -> dict:
     """C29: Pearson r over selectors between concentration C(S) and forgetting."""
-    return over_seeds(runs("table1", profile), ["concentration", "forgetting"], _pearson, name="Pearson's r")
+    return per_seed(runs("table1", profile, metric), ["concentration", "forgetting"], _pearson, "Pearson's r")
 
 
 @check
-def entropy_concentration(profile: str) -> dict:
+def entropy_concentration(profile: str, metric: str = "exact") -> dict:
     """C30: minus Pearson r over selectors between capability entropy and concentration."""
     columns = ["entropy", "concentration"]
-    return over_seeds(runs("table1", profile), columns, lambda a, b: -_pearson(a, b), name="-Pearson's r")
+    return per_seed(runs("table1", profile, metric), columns, lambda a, b: -_pearson(a, b), "-Pearson's r")
 
 
-def regime_map(profile: str) -> pd.DataFrame:
-    """Return alignment minus Random, one row per setting and seed; empty where a profile leaves the map out."""
-    table = runs("regimes", profile)
+def regime_map(profile: str, metric: str = "exact") -> pd.DataFrame:
+    """Return alignment minus Random, one row per setting and seed; empty where a profile leaves the map out.
+
+    Those of `NOW`, `LATER` and `EQ1` are differences; the other columns are alignment's own.
+    """
+    table = runs("regimes", profile, metric)
     cells = [g for _, g in table.groupby(SETTING)] if len(table) else []
     of = {name: [g[g["selector"] == name] for g in cells] for name in ("alignment", "random")}
-    return pd.concat(map(differences, of["alignment"], of["random"])) if cells else table
+    pairs = zip(of["alignment"], of["random"])
+    return pd.concat([differences(a, r, [NOW, LATER, EQ1]) for a, r in pairs]) if cells else table
 
 
 @check
-def reversal_is_the_rule(profile: str) -> list[dict]:
+def reversal_is_the_rule(profile: str, metric: str = "exact") -> list[dict]:
     """R02: share of the map's settings where alignment gains more now and less later, minus 1/2."""
-    cells = regime_map(profile)
+    cells = regime_map(profile, metric)
     if cells.empty:
         return []
     wide = cells.pivot(index="seed", columns=SETTING, values=[NOW, LATER])
-    values = np.stack([wide[NOW], wide[LATER]], 1)
-    share = bootstrap(values, lambda v: ((v[0] > 0) & (v[1] < 0)).mean() - 0.5, name="share of settings - 1/2")
-    return [share]
+    share = ((wide[NOW] > 0) & (wide[LATER] < 0)).mean(1) - 0.5
+    return [effect(share, name="share of settings - 1/2")]
 
 
 @check
-def weights_matter_little(profile: str) -> list[dict]:
-    """A08: 0.05 minus the largest |change of U_long| over lambda, eta, rho at a third and at three times."""
-    table = runs("sensitivity", profile)
+def weights_matter_little(profile: str, metric: str = "exact") -> list[dict]:
+    """A08: `MOVE` minus the largest |change of U_long| over lambda, eta, rho at a third and at three times."""
+    table = runs("sensitivity", profile, metric)
     if table.empty:
         return []
-    complete = runs("table1", profile).query("selector == 'lhas'")
+    complete = runs("table1", profile, metric).query("selector == 'lhas'")
     d = differences(table[table["params"] != ""], complete, [LATER])
     d = d.pivot(index="seed", columns="params", values=LATER)
-    return [bootstrap(d, lambda mean: 0.05 - abs(mean).max(), name="0.05 - largest change")]
+    return [effect(MOVE[metric] - abs(d).max(axis=1), name=f"{MOVE[metric]} - largest change")]
 
 
 @check
-def best_band_differs(profile: str) -> dict:
-    """D21: U_long at the band that is best for later minus U_long at the band best for U_imm.
+def best_band_differs(profile: str, metric: str = "exact") -> dict:
+    """D21: U_long at the band that is best for later minus U_long at the band best for the current score.
 
     Both are chosen on the other seeds, so choosing adds no bias; 0 where they are the same band.
     """
-    wide = runs("bands", profile).pivot(index="seed", columns="params", values=[NOW, LATER])
+    wide = runs("bands", profile, metric).pivot(index="seed", columns="params", values=[NOW, LATER])
     now, later = wide[NOW].to_numpy(), wide[LATER].to_numpy()
     others = [m.sum(0) - m if len(m) > 1 else m for m in (now, later)]
     at = [later[np.arange(len(later)), m.argmax(1)] for m in others]
@@ -108,14 +114,14 @@ def _rho(profile: str) -> pd.DataFrame:
 
 
 @check
-def alignment_knows_now(profile: str) -> list[dict]:
+def alignment_knows_now(profile: str, metric: str = "exact") -> list[dict]:
     """E01: rho of the alignment score with the true effect on its own stage."""
     rho = _rho(profile)
     return [] if rho.empty else [effect(rho["alignment", "now"], name="rho with the effect now")]
 
 
 @check
-def alignment_knows_later_less(profile: str) -> list[dict]:
+def alignment_knows_later_less(profile: str, metric: str = "exact") -> list[dict]:
     """E02: rho of the alignment score with the true effect now, minus with that on all capabilities at the end."""
     rho = _rho(profile)
     if rho.empty:
@@ -124,7 +130,7 @@ def alignment_knows_later_less(profile: str) -> list[dict]:
 
 
 @check
-def lhas_knows_later(profile: str) -> list[dict]:
+def lhas_knows_later(profile: str, metric: str = "exact") -> list[dict]:
     """E03: rho of LHAS's score with the final effect, minus that of its base utility and of alignment."""
     rho = _rho(profile)
     if rho.empty:
@@ -143,7 +149,7 @@ def printed_gap() -> float:
 
 
 @check
-def printed_gap_column(profile: str) -> dict:
+def printed_gap_column(profile: str, metric: str = "exact") -> dict:
     """Q01: minus the largest difference of the Gap column from |rank difference| / (K - 1)."""
     ranks = [t.rank(ascending=False) for t in (quoted.TABLE1["current"], quoted.TABLE3["25%"])]
     own = (ranks[0] - ranks[1]).abs() / (len(ranks[0]) - 1)
@@ -151,14 +157,14 @@ def printed_gap_column(profile: str) -> dict:
 
 
 @check
-def printed_gap_above_chance(profile: str) -> dict:
+def printed_gap_above_chance(profile: str, metric: str = "exact") -> dict:
     """Q02: the printed tables' gap minus the 95 % quantile of random rankings of seven."""
     chance = np.quantile(statistics.gap_null(7), 0.95)
     return exact(printed_gap() - chance, name="printed gap - 95 % quantile of chance")
 
 
 @check
-def printed_approach(profile: str) -> list[dict]:
+def printed_approach(profile: str, metric: str = "exact") -> list[dict]:
     """Q03: how much Random and Diversity close in on Utility-diversity from 10 % to 50 % budget."""
     lead = quoted.TABLE3.loc["utility_diversity"] - quoted.TABLE3
     closer = {n: round(lead.loc[n, "10%"] - lead.loc[n, "50%"], 6) for n in ("random", "diversity")}
@@ -166,14 +172,14 @@ def printed_approach(profile: str) -> list[dict]:
 
 
 @check
-def printed_budget_ranks(profile: str) -> dict:
+def printed_budget_ranks(profile: str, metric: str = "exact") -> dict:
     """Q04: eq. 3 at 10 % minus eq. 3 at 50 % with the one printed Current column."""
     gaps = [metrics.myopia_gap(quoted.TABLE1["current"], quoted.TABLE3[b]) for b in ("10%", "50%")]
     return exact(gaps[0] - gaps[1], name="gap at 10 % - gap at 50 %")
 
 
 @check
-def printed_diversity_order(profile: str) -> list[dict]:
+def printed_diversity_order(profile: str, metric: str = "exact") -> list[dict]:
     """Q05: Utility-diversity's lead over Diversity in each long-horizon column of Table 1."""
     sign = {"future_auc": 1, "forgetting": -1, "ood": 1, "worst_task": 1, "gap": -1}
     lead = quoted.TABLE1.loc["utility_diversity"] - quoted.TABLE1.loc["diversity"]
@@ -181,7 +187,7 @@ def printed_diversity_order(profile: str) -> list[dict]:
 
 
 @check
-def printed_lhas_current(profile: str) -> dict:
+def printed_lhas_current(profile: str, metric: str = "exact") -> dict:
     """Q06: LHAS's printed Current minus Loss's: negative, so Loss is above it too."""
     printed = quoted.TABLE1["current"]
     return exact(printed["lhas"] - printed["loss"], name="LHAS - Loss, printed Current")

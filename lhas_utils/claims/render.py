@@ -3,18 +3,22 @@
 import textwrap
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from . import quoted
-from .contract import contract, get
+from .contract import SEEDLESS, contract, get
 from .effects import Effect
-from .judge import published_verdicts
+from .published import published_verdicts
 
-_PRINTED = {  # metric of a contrast -> the printed table that has it
+_PRINTED = {  # quantity of a contrast -> the printed table that has it
     **dict.fromkeys(("current", "future_auc", "forgetting", "ood", "worst_task"), quoted.TABLE1),
     **dict.fromkeys(("entropy", "difficulty", "quality", "concentration"), quoted.TABLE2),
 }
-HEADER = "| id | claim | where | weakest effect [95 % interval] | seeds | verdict |\n|---|---|---|---|---|---|"
+HEADER = (
+    "| id | claim | where | weakest effect [95 % interval] | p | seeds | verdict | stands on |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
 WIDTH = 116
 
 
@@ -23,7 +27,8 @@ class Record(NamedTuple):
 
     Args:
         effect: that of the claim's weakest part, with its interval. seeds: how many are behind it, 0 for none.
-        evidence: effect, seeds and part in one line.
+        p: of that part's verdict. evidence: effect, p, seeds and part in one line.
+        stands_on: under how many of the claim's metrics the verdict is the same, and whether it is firm or fragile.
         quoted: the numbers that the paper prints. change: which result would change the verdict.
     """
 
@@ -31,16 +36,19 @@ class Record(NamedTuple):
     statement: str
     where: str
     kind: str
+    tally: str
     notebook: str
     figure: str
     command: str
     minutes: str
     effect: str
+    p: str
     seeds: int
     part: str
     evidence: str
     quoted: str
     verdict: str
+    stands_on: str
     note: str
     change: str
 
@@ -55,6 +63,17 @@ def counted(n_seeds: int) -> str:
     return f"{int(n_seeds)} seed{'s' if n_seeds > 1 else ''}" if n_seeds else "exact"
 
 
+def probability(p: float) -> str:
+    """Return a p-value in at most four decimals; empty for a number that has none.
+
+    >>> probability(0.0123), probability(0.00001), probability(float("nan"))
+    ('p = 0.0123', 'p < 0.0001', '')
+    """
+    if pd.isna(p):
+        return ""
+    return f"p = {p:.4f}".rstrip("0").rstrip(".") if p >= 0.0001 else "p < 0.0001"
+
+
 def quoted_effects(claim: str) -> list[str]:
     """Return the printed numbers behind a claim's contrasts, marked quoted, in the paper's units.
 
@@ -62,29 +81,34 @@ def quoted_effects(claim: str) -> list[str]:
     """
     out = []
     for c in get(claim).get("contrasts", ()):
-        table, metric, sides = _PRINTED.get(c["metric"]), c["metric"], (c["a"], c["b"])
+        table, quantity, sides = _PRINTED.get(c["quantity"]), c["quantity"], (c["a"], c["b"])
         if table is None or not all(isinstance(s, str) and s in table.index for s in sides):
             continue
-        a, b = (table.loc[s, metric] for s in sides)
-        out.append(f"quoted {metric}: {sides[0]} {a:g}, {sides[1]} {b:g} ({a - b:+.2g})")
+        a, b = (table.loc[s, quantity] for s in sides)
+        out.append(f"quoted {quantity}: {sides[0]} {a:g}, {sides[1]} {b:g} ({a - b:+.2g})")
     return out
 
 
 def change_of_mind(claim: str, verdict: str | None) -> str:
     """Return which result would change a verdict, derived from the contract."""
     entry = get(claim)
-    smallest = entry["smallest"]
-    above = f"an interval above 0 and an effect of at least {smallest:g} in every part"
-    below = f"an interval that ends {f'below {smallest:g} in every part' if smallest else 'at or below 0'}"
     if entry["kind"] == "out of scope":
         return "an experiment of the size the claim speaks of"
-    if entry["kind"] in ("exact", "quoted numbers"):
+    if entry["kind"] in SEEDLESS:
         return "a correction of the printed numbers or of the formula"
+    metric = entry["metrics"][0]
+    smallest = entry["smallest"][metric]
+    above = f"an interval above 0, an effect of at least {smallest:g} ({metric}) and p < 0.05 in every part"
+    below = f"an interval below 0 with p < 0.05 in {'a' if entry['quantifier'] == 'all' else 'every'} part"
+    inside = f"effects surely inside +-{smallest:g}" if smallest else ""
+    against = " or ".join(filter(None, [below, inside]))
+    ways = ((above, "reproduced"), (below, "contradicted"), (inside, "equivalent"))
     return {
-        "REPRODUCED": f"{below}, in another world or with more seeds",
+        "REPRODUCED": f"{against}, in another world or with more seeds",
         "CONTRADICTED": above,
-        "PARTLY": f"{above}; or {below}",
-    }.get(verdict, f"{above}: reproduced; {below}: contradicted")
+        "EQUIVALENT": f"{above}; or {below}",
+        "PARTLY": f"{above}; or {against}",
+    }.get(verdict, "; ".join(f"{found}: {word}" for found, word in ways if found))
 
 
 def record(claim: str, table: pd.DataFrame | None = None) -> Record:
@@ -98,21 +122,28 @@ def record(claim: str, table: pd.DataFrame | None = None) -> Record:
     known = row is not None and pd.notna(row["effect"])
     effect = shown(row["effect"], row["low"], row["high"]) if known else ""
     verdict = None if row is None else row["verdict"]
+    p, stands = (probability(row["p"]) if known else ""), ""
+    if known and row["stands_on"]:
+        stands = ", ".join(filter(None, [row["stands_on"], {"yes": "firm"}.get(row["firm"], row["firm"])]))
+    evidence = ", ".join(filter(None, [effect, p, counted(row["n_seeds"]) if known else ""]))
     return Record(
         claim=claim,
         statement=entry["statement"],
         where=entry["where"],
         kind=entry["kind"],
+        tally=entry["tally"],
         notebook=str(entry["notebook"]),
         figure=entry.get("figure") or "",
         command=f"make claim ID={claim}",
         minutes=str(entry.get("minutes", "")),
         effect=effect,
+        p=p,
         seeds=int(row["n_seeds"]) if known else 0,
         part=row["part"] if known else "",
-        evidence=f"{effect}, {counted(row['n_seeds'])}; weakest part: {row['part']}" if known else "",
+        evidence=f"{evidence}; weakest part: {row['part']}" if known else "",
         quoted="; ".join(quoted_effects(claim)),
         verdict=verdict or "not published yet",
+        stands_on=stands,
         note=entry.get("note", "") if row is None or pd.isna(row["note"]) else row["note"],
         change=change_of_mind(claim, verdict),
     )
@@ -129,9 +160,14 @@ def _field(label: str, text: str) -> list[str]:
     return [textwrap.fill(f"{label:10} {text}", WIDTH, **indent)] if text else []
 
 
+def ruled(r: Record) -> str:
+    """Return the verdict and on how many metrics it stands."""
+    return f"{r.verdict} ({r.stands_on})" if r.stands_on else r.verdict
+
+
 def text(r: Record) -> str:
     """Return a record as a short paragraph for the terminal."""
-    head = textwrap.fill(f"{r.claim}  {r.verdict}: {r.statement}", WIDTH, subsequent_indent="    ")
+    head = textwrap.fill(f"{r.claim}  {ruled(r)}: {r.statement}", WIDTH, subsequent_indent="    ")
     minutes = f"   ({r.minutes} min)" if r.minutes else ""
     where = f"{r.where}; notebook {r.notebook}" + (f", {r.figure}" if r.figure else "")
     fields = {"where": where, "effect": r.evidence, "paper": r.quoted, "command": r.command + minutes}
@@ -147,24 +183,34 @@ def parts_text(r: Record) -> str:
 
 
 def line(r: Record) -> str:
-    """Return a record as one line: id, verdict, statement."""
-    return f"{r.claim:5} {r.verdict:18} {r.statement}"
+    """Return a record as one line: id, verdict, the metrics it stands on, statement."""
+    return f"{r.claim:5} {r.verdict:14} {r.stands_on:16} {r.statement}"
 
 
 def markdown_row(r: Record) -> str:
     """Return a record as a row of the Markdown table whose first lines are `HEADER`."""
-    return f"| {r.claim} | {r.statement} | {r.where} | {r.effect} | {r.seeds or ''} | {r.verdict} |"
+    p = r.p.removeprefix("p = ").removeprefix("p ")
+    cells = (r.claim, r.statement, r.where, r.effect, p, r.seeds or "", r.verdict, r.stands_on)
+    return f"| {' | '.join(map(str, cells))} |"
 
 
-def run_text(r: Record, found: list[Effect], said: str) -> str:
-    """Return one run's effects beside the published one.
+def run_text(r: Record, found: list[Effect], words: dict[str, str], said: str) -> str:
+    """Return one run's effects beside the published one, the verdict by each metric and what would change it.
 
     Args:
         found: the run's effects.
+        words: metric -> verdict.
         said: how the run compares with the published effect; empty where there is nothing to compare.
     """
     lines = [f"{r.claim}  {r.statement}  ({r.where})"]
-    lines += [f"    this run    {e.name}: {shown(e.effect, e.low, e.high)}, {counted(e.n_seeds)}" for e in found]
+    for e in found:
+        p = probability(e.p if e.n_seeds else np.nan)
+        told = ", ".join(filter(None, [shown(e.effect, e.low, e.high), p, counted(e.n_seeds)]))
+        lines.append(f"    this run    {e.name}: {told}")
     if said:
-        lines.append(f"    published   {r.part}: {r.effect}, {counted(r.seeds)}; {said}")
-    return "\n".join([*lines, f"    verdict     {r.note if r.kind == 'out of scope' else r.verdict}"])
+        told = ", ".join(filter(None, [r.effect, r.p, counted(r.seeds)]))
+        lines.append(f"    published   {r.part}: {told}; {said}")
+    lines.append(f"    verdict     {r.note if r.kind == 'out of scope' else ruled(r)}")
+    if len(words) > 1:
+        lines.append(f"    by metric   {', '.join(f'{metric} {word}' for metric, word in words.items())}")
+    return "\n".join([*lines, f"    would change our mind: {r.change}"])

@@ -24,7 +24,7 @@ def random_instances(count: int = 200, p: int = 4, seed: int = 0) -> Iterator[tu
 
 
 @check
-def small_eta(profile: str) -> dict:
+def small_eta(profile: str, metric: str = "exact") -> dict:
     """T01: share of 200 random instances in which Prop. 1 holds at 99 % of the critical step size."""
     held = []
     for instance in random_instances():
@@ -34,7 +34,7 @@ def small_eta(profile: str) -> dict:
 
 
 @check
-def as_printed(profile: str) -> dict:
+def as_printed(profile: str, metric: str = "exact") -> dict:
     """T02: L(theta'_a) - L(theta'_b) of the counter-example at eta = 1/2; Prop. 1 says positive."""
     x = theory.counter_example()
     a, b = (theory.quadratic_loss(x["theta"] - 0.5 * x[g], x["theta_star"], x["H_next"]) for g in ("gbar_a", "gbar_b"))
@@ -42,7 +42,7 @@ def as_printed(profile: str) -> dict:
 
 
 @check
-def gram_spectrum(profile: str) -> dict:
+def gram_spectrum(profile: str, metric: str = "exact") -> dict:
     """T03: share of eigenvalues of G that the k x k Gram matrix / k gives, to 1e-10 of the trace."""
     g = np.random.default_rng(0).normal(size=(6, 40)) * np.linspace(0.2, 2, 40)
     full, small = np.linalg.eigvalsh(g.T @ g / 6)[-6:], np.linalg.eigvalsh(g @ g.T / 6)
@@ -53,7 +53,7 @@ _PRINTED_C = (0.63, 0.25)  # Table 2, Gradient and LHAS
 
 
 @check
-def spread_closed_form(profile: str) -> dict:
+def spread_closed_form(profile: str, metric: str = "exact") -> dict:
     """T08: difference of Var X / (E X)^2 between the paper's printed C of Gradient and of LHAS, 16 dimensions."""
     mean_var = [theory.transfer_moments(np.diag(theory.spectrum(C, 16)), np.eye(16)) for C in _PRINTED_C]
     high, low = (var / mean**2 for mean, var in mean_var)
@@ -61,7 +61,7 @@ def spread_closed_form(profile: str) -> dict:
 
 
 @check
-def spread_single_direction(profile: str) -> dict:
+def spread_single_direction(profile: str, metric: str = "exact") -> dict:
     """T09: the same for the projection on the mean gradient alone, which is a rank-one G in both cases."""
     ratios = []
     for C in _PRINTED_C:
@@ -72,7 +72,7 @@ def spread_single_direction(profile: str) -> dict:
 
 
 @check
-def regret_grows(profile: str) -> list[dict]:
+def regret_grows(profile: str, metric: str = "exact") -> list[dict]:
     """T11: smallest increase of the regret between angles 15 degrees apart, by curvature."""
     optima = [np.array([[1, 0], [np.cos(a), np.sin(a)]]) for a in np.deg2rad(np.arange(0, 181, 15))]
     out = []
@@ -88,19 +88,19 @@ def _fits(profile: str, arm: str, eta: float | None = None) -> pd.DataFrame:
 
 
 @check
-def first_order_small(profile: str) -> dict:
+def first_order_small(profile: str, metric: str = "exact") -> dict:
     """T04: R^2 of the first-order prediction of the next stage's loss change, one step of eta = 0.001."""
     return effect(_fits(profile, "sgd", 0.001)["first"], name="R^2")
 
 
 @check
-def equal_gain_pairs(profile: str) -> dict:
+def equal_gain_pairs(profile: str, metric: str = "exact") -> dict:
     """T05: share of pairs of nearly equal current gain ordered as Prop. 1 says, eta = 0.001, minus 1/2."""
     return effect(_fits(profile, "sgd", 0.001)["pairs"] - 0.5, name="share of pairs - 1/2")
 
 
 @check
-def training_step(profile: str) -> list[dict]:
+def training_step(profile: str, metric: str = "exact") -> list[dict]:
     """T06: one AdamW step of the protocol: R^2 of the first order, and the order of pairs minus 1/2."""
     fits = _fits(profile, "adamw")
     return [
@@ -110,13 +110,13 @@ def training_step(profile: str) -> list[dict]:
 
 
 @check
-def whole_stage(profile: str) -> dict:
+def whole_stage(profile: str, metric: str = "exact") -> dict:
     """T07: Spearman correlation of the first-order prediction with the change after a whole stage."""
     return effect(_fits(profile, "train")["spearman"], name="Spearman's rho")
 
 
 @check
-def spread_measured(profile: str) -> list[dict]:
+def spread_measured(profile: str, metric: str = "exact") -> list[dict]:
     """T10: Spearman correlation of C(S) with the spread of transfer, among selections of one size."""
     table = concentration_against_spread(experiment("local", profile))
     return [effect(g["rho"], name=f"selections of {size} size") for size, g in table.groupby("size")]

@@ -5,5 +5,5 @@ from .difficulty_grids import DFT_LR, LR
 from .experiments import EXPERIMENTS, NOTEBOOKS, PUBLISHED, experiment, picks, specs
 from .grids import ABLATIONS, DEVELOPMENT, SMOKE, TABLE1, WEIGHTS, table1
 from .provenance import provenance, publish_rows
-from .published import published, to_csv
+from .published import from_csv, is_published, published, to_csv
 from .text_grids import base_line, run_text, text_specs

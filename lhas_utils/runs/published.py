@@ -30,9 +30,20 @@ def to_csv(frame: pd.DataFrame) -> str:
     return frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
+def from_csv(text: str) -> pd.DataFrame:
+    """Return the rows that `to_csv` wrote."""
+    blank = {c: [""] for c in text.partition("\n")[0].split(",") if c not in TEXT}
+    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=blank, dtype=dict.fromkeys(TEXT, str))
+
+
 def save_rows(name: str, rows: pd.DataFrame) -> None:
     """Write the rows of a published experiment."""
     write(_path(name), gzip.compress(to_csv(rows).encode(), mtime=0))
+
+
+def is_published(name: str) -> bool:
+    """Return whether there are published rows of an experiment."""
+    return _path(name).exists()
 
 
 def published(name: str) -> pd.DataFrame:
@@ -45,10 +56,8 @@ def published(name: str) -> pd.DataFrame:
     again = "`make all PROFILE=full` computes and writes them"
     if not path.exists():
         raise ValueError(f"published rows of {name}: expected {path.relative_to(paths.ROOT)}; there is none. {again}")
-    text = gzip.decompress(path.read_bytes()).decode()
-    columns = text.partition("\n")[0].split(",")
-    if "run" not in columns:
-        found = f"a file of an older layout, with the columns {', '.join(columns)}"
+    rows = from_csv(gzip.decompress(path.read_bytes()).decode())
+    if "run" not in rows:
+        found = f"a file of an older layout, with the columns {', '.join(rows)}"
         raise ValueError(f"published rows of {name}: expected {ROWS}; got {found}. {again}")
-    blank = {c: [""] for c in columns if c not in TEXT}
-    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=blank, dtype=dict.fromkeys(TEXT, str))
+    return rows
