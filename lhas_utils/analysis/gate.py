@@ -13,6 +13,31 @@ RISE = 0.15  # of exact match, at every stage
 SEEDS = 0.9  # share of the seeds in which it must rise so far
 
 
+def rises(rows: pd.DataFrame, metric: str = "exact") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return Random's score on each stage's own mixture before any stage and right after it, a row a run.
+
+    Args:
+        rows: tidy rows of stage runs; those of the selector `random` are looked at.
+        metric: `exact`, `accuracy` or `nll`.
+
+    Returns:
+        (Perf(M_0, V_t), Perf(M_t, V_t)), columns the stages' names; and `final`, the mean over capabilities of M_0's
+        and of M_T's score.
+
+    Raises:
+        ValueError: rows without a run of Random.
+    """
+    before, after = {}, {}
+    for run, own in rows[rows["selector"] == "random"].groupby("run", sort=True):
+        R = matrix(own, "id", metric)
+        P = own_scores(R.to_numpy(), mixtures(own)[R.columns].to_numpy())
+        before[run] = dict(zip(R.columns, P[0])) | {"final": R.iloc[0].mean()}
+        after[run] = dict(zip(R.columns, np.diag(P[1:]))) | {"final": R.iloc[-1].mean()}
+    if not before:
+        raise ValueError(f"gate: expected rows of the selector 'random'; got {', '.join(rows['selector'].unique())}")
+    return pd.DataFrame.from_dict(before, orient="index"), pd.DataFrame.from_dict(after, orient="index")
+
+
 def gate(rows: pd.DataFrame, metric: str = "exact", rise: float = RISE) -> pd.DataFrame:
     """Return how far Random's score on its own stage rises over the base model's, stage by stage, and in the end.
 
@@ -31,22 +56,13 @@ def gate(rows: pd.DataFrame, metric: str = "exact", rise: float = RISE) -> pd.Da
     Raises:
         ValueError: rows without a run of Random.
     """
-    sign, found = -1 if metric == "nll" else 1, {}
-    for _, run in rows[rows["selector"] == "random"].groupby("run", sort=True):
-        R = matrix(run, "id", metric)
-        P = own_scores(R.to_numpy(), mixtures(run)[R.columns].to_numpy())
-        for t, name in enumerate(R.columns):
-            found.setdefault(name, []).append((P[0, t], P[t + 1, t]))
-        found.setdefault("final", []).append((R.iloc[0].mean(), R.iloc[-1].mean()))
-    if not found:
-        raise ValueError(f"gate: expected rows of the selector 'random'; got {', '.join(rows['selector'].unique())}")
-    out = {}
-    for name, pairs in found.items():
-        (base, after), gains = np.mean(pairs, 0), sign * np.diff(pairs)[:, 0]
-        gain, low, high = interval(gains)
-        share = np.nan if name == "final" else float(np.mean(gains >= rise))
+    before, after = rises(rows, metric)
+    gains, out = (before - after if metric == "nll" else after - before), {}
+    for name in gains:
+        gain, low, high = interval(gains[name])
+        share = np.nan if name == "final" else float((gains[name] >= rise).mean())
         passes = low > 0 if name == "final" else gain >= rise and share >= SEEDS
-        numbers = {"base": base, "after": after, "gain": gain, "low": low, "high": high}
+        numbers = {"base": before[name].mean(), "after": after[name].mean(), "gain": gain, "low": low, "high": high}
         out[name] = numbers | {"seeds": len(gains), "share": share, "passes": bool(passes)}
     return pd.DataFrame.from_dict(out, orient="index").rename_axis("stage")
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from ..analysis import correlations, differences, metrics, runs, statistics
 from ..analysis.statistics import effect, exact, per_seed
-from ..runs import experiment
+from ..runs import TABLE1, experiment
 from . import quoted
 from .contract import check
 
@@ -28,6 +28,14 @@ def gap_above_chance(profile: str, metric: str = "exact") -> dict:
 def negative_kendall(profile: str, metric: str = "exact") -> dict:
     """C19: minus Kendall's tau_b between the rankings now and later."""
     return per_seed(runs("table1", profile, metric), [NOW, LATER], lambda a, b: -statistics.kendall(a, b), "-tau_b")
+
+
+@check
+def branched_rankings_disagree(profile: str, metric: str = "exact") -> dict:
+    """B21: minus Kendall's tau_b between the selectors' branched gain now and what comes later, per seed."""
+    table = runs("branch", profile, metric)
+    table = table[table["selector"].isin(TABLE1)]
+    return per_seed(table, ["now", "later"], lambda a, b: -statistics.kendall(a, b), "-tau_b")
 
 
 @check
