@@ -10,10 +10,9 @@ from functools import cache
 
 import numpy as np
 import torch
-from torch.func import functional_call, grad, vmap
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..learning import IGNORE, Encoded, example_loss, trainable
+from .gradients import gradients
 
 PROJECTION = (8, 128)  # rows x columns of the projected logits, the sizes UDS uses
 SKETCH = 1024  # dimension of the gradient sketch; cosine noise about 1/sqrt(SKETCH)
@@ -77,27 +76,6 @@ def embedding(model, data: Encoded, batch_size: int = 128) -> np.ndarray:
         real = (torch.arange(ids.shape[1]) <= batch.last()[:, None]).to(hidden)
         out.append(((hidden * real[..., None]).sum(1) / real.sum(1, keepdim=True)).cpu())
     return torch.cat(out).numpy().astype(np.float64)
-
-
-def gradients(model, data: Encoded, batch_size: int = 64) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Yield (rows, G) with G (b, p) the per-example gradients g_i, by `vmap` over `grad`.
-
-    Memory is b x p floats at a time. Attention runs in its plain mathematical form, the only one
-    whose per-example gradients do not depend on the batch.
-    """
-    parameters = trainable(model)
-    fixed = {k: v.detach() for k, v in [*model.named_parameters(), *model.named_buffers()] if k not in parameters}
-
-    def loss(values, ids, labels):
-        logits = functional_call(model, (values, fixed), kwargs={"input_ids": ids[None], "use_cache": False}).logits
-        return torch.nn.functional.cross_entropy(logits[0, :-1].float(), labels[1:], ignore_index=IGNORE)
-
-    per_example = vmap(grad(loss), in_dims=(None, 0, 0), randomness="error")
-    model.eval()
-    for rows, batch in _batches(data, batch_size):
-        with sdpa_kernel(SDPBackend.MATH):
-            values = per_example(parameters, batch.input_ids.to(model.device), batch.labels.to(model.device))
-        yield rows, torch.cat([v.flatten(1) for v in values.values()], 1)
 
 
 def mean_gradient(model, data: Encoded) -> torch.Tensor:
