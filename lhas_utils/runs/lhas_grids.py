@@ -8,12 +8,17 @@ from itertools import product
 from ..studies import RunSpec
 from .grids import DEVELOPMENT, seeds, stage_runs
 
-LEVELS = (0.0, 0.3, 1.0, 3.0, 10.0)
+LEVELS = (0.0, 1.0, 3.0, 10.0)
 ROUNDS = (DEVELOPMENT[:2], DEVELOPMENT[2:4], DEVELOPMENT[4:])  # seeds that each round of the tuning adds
 SURVIVORS = (  # (lambda, eta, rho) that the rounds before left over (`analysis.halving` says so from the rows)
     (),
     (),
 )
+
+
+def as_text(params: dict) -> str:
+    """Return a selector's parameters as the column `params` of rows has them."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(params.items()))
 
 
 def weights(setting) -> dict[str, float]:
@@ -22,7 +27,7 @@ def weights(setting) -> dict[str, float]:
 
 
 def design() -> tuple[tuple[float, float, float], ...]:
-    """Return the settings of the first round: 25 of the 125 of `LEVELS`^3, each pair of levels of two weights once."""
+    """Return the settings of the first round: 16 of the 64 of `LEVELS`^3, each pair of levels of two weights once."""
     n = len(LEVELS)
     return tuple((LEVELS[i], LEVELS[j], LEVELS[(i + j) % n]) for i, j in product(range(n), repeat=2))
 
