@@ -1,4 +1,4 @@
-"""The map of LHAS on tables whose answer is known: pairs, words, Holm over cells, and the cell chosen on other seeds."""
+"""The map of LHAS on tables whose answer is known: pairs, words, Holm over cells, the cell chosen on other seeds."""
 
 from itertools import product
 
