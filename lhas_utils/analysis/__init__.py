@@ -1,10 +1,11 @@
 """From tidy rows to numbers: metrics, statistics of paired runs, tables, theory, and the difficulty study."""
 
-from . import agreement, bound, branch, metrics, optimum, statistics, theory
+from . import agreement, bound, branch, lhas_map, metrics, optimum, statistics, theory
 from .agreement import concentration_against_spread, correlations, fit_quality
 from .bound import bounds
 from .branch import branched, known, trajectory
 from .gate import gate, gate_line, rises
+from .lhas_map import cell_words, differences_by_cell, map_runs
 from .optimum import by_slice, difficulty_rows, difficulty_runs, grid, measures, per_run, ridge
 from .statistics import differences, readable
 from .summary import runs, summary
@@ -17,3 +18,4 @@ from .tables import (
     text_summary,
     text_table,
 )
+from .tuning import choice, halving

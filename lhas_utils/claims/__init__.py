@@ -1,6 +1,17 @@
 """From numbers to verdicts: the contract, its checks, the judge, and the one place where a claim becomes text."""
 
-from . import comparison, difficulty_checks, gate_checks, ledger, optimum_checks, quoted, ranking, render, theory_checks
+from . import (
+    comparison,
+    difficulty_checks,
+    gate_checks,
+    ledger,
+    lhas_checks,
+    optimum_checks,
+    quoted,
+    ranking,
+    render,
+    theory_checks,
+)
 from .contract import CHECKS, SCORES, TALLIES, check, contract, enough_seeds, get
 from .effects import Effect, contrast, effects, missing
 from .judge import COLUMNS, PARTS, VERDICTS, Part, combine, firmness, judge, judged, verdicts, weakest

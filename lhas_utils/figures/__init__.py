@@ -14,6 +14,7 @@ from .comparisons import (
     scatter,
     true_effect,
 )
+from .lhas_figures import lhas_map
 from .maps import heatmap, regimes
 from .sidecar import save_figure
 from .style import COLOURS, LABELS, MARKERS, NAMES, forest, interval, show, style, style_of, subplots

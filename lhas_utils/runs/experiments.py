@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from ..core import PROFILES, choose
-from . import cache, difficulty_grids, grids
+from . import cache, difficulty_grids, grids, lhas_grids
 from .published import published
 
 EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a profile
@@ -17,8 +17,10 @@ EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a prof
         grids.matched,
         grids.controls,
         grids.budgets,
-        grids.ablations,
-        grids.sensitivity,
+        lhas_grids.ablations,
+        lhas_grids.sensitivity,
+        lhas_grids.proxies,
+        lhas_grids.lhas_map,
         grids.lora,
         grids.sequences,
         grids.orders,
@@ -31,7 +33,7 @@ EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a prof
         grids.local,
         difficulty_grids.difficulty,
         difficulty_grids.opworld,
-        grids.develop,
+        lhas_grids.develop,
         grids.develop_lora,
         difficulty_grids.develop_opworld,
     )
@@ -42,7 +44,19 @@ NOTEBOOKS = {  # notebook -> experiments whose runs it reads
     "02": ("table1",),
     "03": ("branch", "table1", "baselines", "matched", "controls", "regimes", "persistence", "others", "curricula"),
     "04": ("local",),
-    "05": ("table1", "ablations", "sensitivity", "budgets", "lora", "sequences", "orders", "true_effect"),
+    "05": (
+        "table1",
+        "develop",
+        "ablations",
+        "sensitivity",
+        "proxies",
+        "lhas_map",
+        "budgets",
+        "lora",
+        "sequences",
+        "orders",
+        "true_effect",
+    ),
     "06": ("difficulty", "bands", "opworld"),
     "08": ("table1",),
 }

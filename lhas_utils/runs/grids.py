@@ -14,8 +14,7 @@ from ..worlds import ORDERS, SEQUENCES, WorldSpec
 
 TABLE1 = (*PAPER, "alignment")  # the paper's seven and the second reading of "Gradient"
 FIRST = 100  # evaluation seed
-DEVELOPMENT = (1000, 1001)
-TINY = 5  # examples of a proxy too small to stand for anything: one a capability
+DEVELOPMENT = tuple(range(1000, 1008))
 LORA_LR = 2e-3  # chosen by `develop_lora`
 SMOKE = {
     "world": WorldSpec(pool_size=48, test_size=8),
@@ -30,7 +29,7 @@ def seeds(profile: str, fast: int, full: int) -> range:
     return range(FIRST, FIRST + many)
 
 
-def _specs(profile: str, selectors, which, world: dict | None = None, train: dict | None = None, **fields) -> list:
+def stage_runs(profile: str, selectors, which, world: dict | None = None, train: dict | None = None, **fields) -> list:
     """Return a run for each seed and selector, a name or (name, params); `world` and `train` change the defaults."""
     base = SMOKE if profile == "smoke" else {"world": WorldSpec(), "model": ModelSpec(), "train": TrainSpec()}
     recipe = base | {"world": replace(base["world"], **(world or {})), "train": replace(base["train"], **(train or {}))}
@@ -44,7 +43,7 @@ def _specs(profile: str, selectors, which, world: dict | None = None, train: dic
 
 def table1(profile: str) -> list[RunSpec]:
     """Table 1 and 2, Fig. 2 and 4(b): all selectors, skill sequence, 25 % budget."""
-    return _specs(profile, TABLE1, seeds(profile, 3, 12))
+    return stage_runs(profile, TABLE1, seeds(profile, 3, 12))
 
 
 def branch(profile: str) -> list[BranchSpec]:
@@ -67,74 +66,43 @@ def baselines(profile: str) -> list[RunSpec]:
     return [
         s
         for name, train in arms
-        for s in _specs(profile, (name,), which, train=train | (few if "reselect" in train else {}))
+        for s in stage_runs(profile, (name,), which, train=train | (few if "reselect" in train else {}))
     ]
 
 
 def matched(profile: str) -> list[RunSpec]:
     """Table 1 with as many response tokens for every selector as for Random, in place of as many steps."""
     names = TABLE1[1:] if profile == "full" else ("loss", "alignment")
-    return _specs(profile, names, seeds(profile, 1, 12), train={"match": "tokens"})
+    return stage_runs(profile, names, seeds(profile, 1, 12), train={"match": "tokens"})
 
 
 def controls(profile: str) -> list[RunSpec]:
     """Three controls: planted oracle (60 % noise), shuffled scores, fully aligned stages."""
     which = seeds(profile, 1, 12)
     return (
-        _specs(profile, ("random", "oracle"), which, world={"noise": 0.6})
-        + _specs(profile, ("random", "shuffled"), which)
-        + _specs(profile, ("random", "loss", "gradient", "alignment"), which, world={"alignment": 1.0})
+        stage_runs(profile, ("random", "oracle"), which, world={"noise": 0.6})
+        + stage_runs(profile, ("random", "shuffled"), which)
+        + stage_runs(profile, ("random", "loss", "gradient", "alignment"), which, world={"alignment": 1.0})
     )
 
 
 def budgets(profile: str) -> list[RunSpec]:
     """Table 3 and Fig. 3(a): 10 % and 50 % beside the 25 % of `table1`."""
     names = TABLE1 if profile == "full" else ("random", "alignment", "lhas")
-    return [s for b in (0.1, 0.5) for s in _specs(profile, names, seeds(profile, 1, 8), budget=b)]
-
-
-ABLATIONS = {  # eq. 5 without a term, with another utility, another penalty or a wrong proxy
-    "no coverage": {"coverage_weight": 0.0},
-    "no proxy": {"proxy_weight": 0.0},
-    "no penalty": {"penalty_weight": 0.0},
-    "utility alone": {"coverage_weight": 0.0, "proxy_weight": 0.0, "penalty_weight": 0.0},
-    "no utility": {"utility": "none"},
-    "loss as utility": {"utility": "loss"},
-    "gradient as utility": {"utility": "gradient"},
-    "eigenvector penalty": {"penalty": "eigenvector"},
-    "proxy is the current stage": {"proxy": "current"},
-}
-
-
-def ablations(profile: str) -> list[RunSpec]:
-    """Component ablation of eq. 5; the complete LHAS and Random stand in `table1`."""
-    return _specs(profile, [("lhas", params) for params in ABLATIONS.values()], seeds(profile, 1, 12))
-
-
-WEIGHTS = {  # lambda, eta, rho at a third and at three times their chosen values
-    f"{name} x {factor}": {name: round(value * scale, 3)}
-    for name, value in (("coverage_weight", 3.0), ("proxy_weight", 3.0), ("penalty_weight", 0.3))
-    for factor, scale in (("1/3", 1 / 3), ("3", 3.0))
-}
-
-
-def sensitivity(profile: str) -> list[RunSpec]:
-    """LHAS at other weights and with a tiny proxy; weight 0 and the wrong proxy stand in `ablations`."""
-    out = _specs(profile, [("lhas", params) for params in WEIGHTS.values()], seeds(profile, 0, 8))
-    return out + _specs(profile, ("lhas",), seeds(profile, 0, 8), world={"proxy_size": TINY})
+    return [s for b in (0.1, 0.5) for s in stage_runs(profile, names, seeds(profile, 1, 8), budget=b)]
 
 
 def lora(profile: str) -> list[RunSpec]:
     """Fig. 3(c): LoRA of rank 16 and a rank sweep; full fine-tuning stands in `table1`."""
     pair = ("random", "alignment")
-    out = _specs(profile, pair, seeds(profile, 1, 8), train={"rank": 16, "lr": LORA_LR})
-    return out + _specs(profile, pair, seeds(profile, 0, 8), train={"rank": 4, "lr": LORA_LR})
+    out = stage_runs(profile, pair, seeds(profile, 1, 8), train={"rank": 16, "lr": LORA_LR})
+    return out + stage_runs(profile, pair, seeds(profile, 0, 8), train={"rank": 4, "lr": LORA_LR})
 
 
 def orders(profile: str) -> list[RunSpec]:
     """Fig. 4(a): three other orders of the five stages; the paper's order stands in `table1`."""
     names = ("random", "alignment", "quality", "lhas") if profile == "full" else ("random", "alignment")
-    return [s for o in list(ORDERS)[1:] for s in _specs(profile, names, seeds(profile, 0, 8), world={"order": o})]
+    return [s for o in list(ORDERS)[1:] for s in stage_runs(profile, names, seeds(profile, 0, 8), world={"order": o})]
 
 
 ALIGNMENTS, PRECURSORS = (0.0, 0.5, 1.0), (0.0, 0.2, 0.4)
@@ -146,7 +114,7 @@ def regimes(profile: str) -> list[RunSpec]:
     which, pair = seeds(profile, 0, 8), ("random", "alignment")
     shift = [{"world": {"alignment": a, "precursors": p}} for a, p in product(ALIGNMENTS, PRECURSORS)]
     strain = [{"world": {"noise": v}, "budget": b} for v, b in product(NOISES, BUDGETS)]
-    return list(dict.fromkeys(s for knobs in shift + strain for s in _specs(profile, pair, which, **knobs)))
+    return list(dict.fromkeys(s for knobs in shift + strain for s in stage_runs(profile, pair, which, **knobs)))
 
 
 def persistence(profile: str) -> list[RunSpec]:
@@ -155,15 +123,17 @@ def persistence(profile: str) -> list[RunSpec]:
     steps = SMOKE["train"].steps if profile == "smoke" else TrainSpec().steps
     which = seeds(profile, 0, 8)
     longer = [
-        s for k, names in ((3, pair), (10, pair[:2])) for s in _specs(profile, names, which, train={"steps": k * steps})
+        s
+        for k, names in ((3, pair), (10, pair[:2]))
+        for s in stage_runs(profile, names, which, train={"steps": k * steps})
     ]
-    return longer + _specs(profile, pair, seeds(profile, 0, 8), train={"reselect": 4})
+    return longer + stage_runs(profile, pair, seeds(profile, 0, 8), train={"reselect": 4})
 
 
 def curricula(profile: str) -> list[RunSpec]:
     """Order of the selected examples within a stage: easy first, hard first; shuffled stands in `table1`."""
     names = ("random", "lhas")
-    return [s for c in CURRICULA[1:] for s in _specs(profile, names, seeds(profile, 0, 8), train={"curriculum": c})]
+    return [s for c in CURRICULA[1:] for s in stage_runs(profile, names, seeds(profile, 0, 8), train={"curriculum": c})]
 
 
 OTHERS = ("less", "datamodel", "facility_location", "el2n")
@@ -171,7 +141,7 @@ OTHERS = ("less", "datamodel", "facility_location", "el2n")
 
 def others(profile: str) -> list[RunSpec]:
     """Selectors that the paper does not compare: LESS- and datamodel-style, facility location, EL2N."""
-    return _specs(profile, OTHERS, seeds(profile, 0, 8))
+    return stage_runs(profile, OTHERS, seeds(profile, 0, 8))
 
 
 BANDS = (0.25, 0.5, 0.75)  # the three difficulties of SkillWorld's pools
@@ -179,7 +149,7 @@ BANDS = (0.25, 0.5, 0.75)  # the three difficulties of SkillWorld's pools
 
 def bands(profile: str) -> list[RunSpec]:
     """Bridge to the difficulty study: at every stage the examples nearest one difficulty."""
-    return _specs(profile, [("difficulty_band", {"centre": c}) for c in BANDS], seeds(profile, 1, 8))
+    return stage_runs(profile, [("difficulty_band", {"centre": c}) for c in BANDS], seeds(profile, 1, 8))
 
 
 def true_effect(profile: str) -> list[EffectSpec]:
@@ -192,13 +162,13 @@ def true_effect(profile: str) -> list[EffectSpec]:
 def sequences(profile: str) -> list[RunSpec]:
     """The domain and interleaved sequences, which the paper names and prints no numbers for."""
     names = ("random", "alignment", "lhas") if profile == "full" else ("random", "alignment")
-    return [s for q in SEQUENCES[1:] for s in _specs(profile, names, seeds(profile, 1, 8), world={"sequence": q})]
+    return [s for q in SEQUENCES[1:] for s in stage_runs(profile, names, seeds(profile, 1, 8), world={"sequence": q})]
 
 
 def develop_lora(profile: str) -> list[RunSpec]:
     """The choice of the LoRA step size: Random's current score on a development seed."""
     rates = (2e-3, 5e-3, 1e-2)
-    return [s for r in rates for s in _specs(profile, ("random",), DEVELOPMENT[:1], train={"rank": 16, "lr": r})]
+    return [s for r in rates for s in stage_runs(profile, ("random",), DEVELOPMENT[:1], train={"rank": 16, "lr": r})]
 
 
 def local(profile: str) -> list[LocalSpec]:
@@ -206,10 +176,3 @@ def local(profile: str) -> list[LocalSpec]:
     if profile == "smoke":
         return [LocalSpec(FIRST, random=4, batches=4, trained=1, **SMOKE)]
     return [LocalSpec(s) for s in seeds(profile, 1, 8)]
-
-
-def develop(profile: str) -> list[RunSpec]:
-    """The choice of LHAS's weights lambda, eta, rho: a grid on development seeds only."""
-    names = ("coverage_weight", "proxy_weight", "penalty_weight")
-    grid = [dict(zip(names, w)) for w in product((1.0, 3.0), (0.3, 1.0, 3.0), (0.3, 1.0, 3.0))]
-    return _specs(profile, [("random", {}), *(("lhas", w) for w in grid)], DEVELOPMENT)

@@ -81,7 +81,7 @@ class SelectionContext:
 
     def computed(self, name: str) -> bool:
         """Tell whether a signal has been computed."""
-        source = {"projection": "_forward", "sketch": "_backward"}.get(name, name)
+        source = {"projection": "_forward"}.get(name, name)
         return source in self.__dict__
 
     def compute(self, *names: str) -> None:
@@ -153,10 +153,10 @@ class SelectionContext:
         """cos(g_i, g_P), shape (n,), in [-1, 1]."""
         return self.align_proxy / np.maximum(self.grad_norm * self._backward["proxy_norm"], 1e-12)
 
-    @property
+    @cached_property
     def sketch(self):
         """Count-sketch of g_i / ||g_i||, shape (n, 1024)."""
-        return self._backward["sketch"]
+        return self._checked("sketch", signals.sketches(self.model, self.encoded))
 
     @cached_property
     def embedding(self):

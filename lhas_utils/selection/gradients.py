@@ -31,7 +31,7 @@ def _rms_norm(layer: nn.Module, a: torch.Tensor, d: torch.Tensor) -> dict[str, t
 
 
 def _rule(layer: nn.Module) -> Callable | None:
-    """Return the function (layer, input, gradient at the output) -> g_i by parameter, each (b, ...); None for others."""
+    """Return the function (layer, input, gradient at the output) -> g_i by parameter, each (b, ...), or None."""
     if type(layer) is nn.Linear:
         return _linear
     if type(layer) is nn.Embedding and layer.max_norm is None:

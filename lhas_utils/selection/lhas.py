@@ -28,6 +28,14 @@ def uds(nuclear_norm: np.ndarray, projection: np.ndarray, memory: np.ndarray, al
     return standardise(nuclear_norm) + alpha * standardise(distance)
 
 
+def within(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return values (n,) standardised within the examples of each group (n,): what a group's mean explains is gone."""
+    out = np.zeros(len(values))
+    for group in np.unique(groups):
+        out[groups == group] = standardise(values[groups == group])
+    return out
+
+
 def _past(ctx, name: str) -> np.ndarray:
     """Return what the history holds of a signal, (m, d), m = 0 at the first stage."""
     kept = getattr(ctx.history, name)
@@ -69,16 +77,18 @@ class Pass:
 
     def __init__(self, ctx, utility: str, penalty: str, proxy: str, alpha: float, memory_size: int):
         self.ctx, self.utility, self.penalty, self.alpha, self.size = ctx, utility, penalty, alpha, memory_size
+        norm = ctx.nuclear_norm
+        self.norm = within(norm, np.asarray(ctx.encoded.tokens())) if utility == "within_length" else norm
         self.proxy = ctx.cosine_proxy if proxy == "proxy" else ctx.align_current
         self.labels, past = clusters(ctx)
         self.counts = np.bincount(past, minlength=self.labels.max() + 1).astype(float)
         self.memory, self.covered = _past(ctx, "projection"), _past(ctx, "embedding")
-        self.directions = _past(ctx, "sketch")
+        self.directions = _past(ctx, "sketch") if penalty == "eigenvector" else None
 
     def u(self, x: np.ndarray) -> np.ndarray:
         """Return the base utility u(x), shape (b,)."""
-        if self.utility == "utility_diversity":
-            return uds(self.ctx.nuclear_norm[x], self.ctx.projection[x], self.memory[-self.size :], self.alpha)
+        if self.utility in ("utility_diversity", "within_length"):
+            return uds(self.norm[x], self.ctx.projection[x], self.memory[-self.size :], self.alpha)
         if self.utility == "none":
             return np.zeros(len(x))
         return (self.ctx.loss if self.utility == "loss" else self.ctx.grad_norm)[x]
@@ -104,7 +114,8 @@ class Pass:
         self.counts += np.bincount(self.labels[picks], minlength=len(self.counts))
         self.memory = np.concatenate([self.memory, self.ctx.projection[picks]])[-self.size :]
         self.covered = np.concatenate([self.covered, self.ctx.embedding[picks]])
-        self.directions = np.concatenate([self.directions, self.ctx.sketch[picks]])
+        if self.directions is not None:
+            self.directions = np.concatenate([self.directions, self.ctx.sketch[picks]])
 
 
 @selector
@@ -119,6 +130,7 @@ def lhas(
     utility="utility_diversity",
     penalty="clusters",
     proxy="proxy",
+    history="online",
     alpha=1.0,
     micro_batch=64,
     memory_size=1024,
@@ -126,20 +138,23 @@ def lhas(
     """LHAS, eq. 5: s(x) = u(x) + lambda c(x, H_t) + eta p(x, P_t) - rho a(x, S_{1:t-1}).
 
     An online pass as in `utility_diversity`; each term is standardised within the micro-batch, so the weights
-    lambda (`coverage_weight`), eta (`proxy_weight`) and rho (`penalty_weight`) have no unit. The history
-    grows within the stage. The default weights had the highest U_long on the development seeds
-    (experiment `develop`).
+    lambda (`coverage_weight`), eta (`proxy_weight`) and rho (`penalty_weight`) have no unit.
+    The default weights had the highest U_long on the development seeds (experiment `develop`).
 
     Args:
-        utility: base utility u: `utility_diversity` (the paper's), `loss`, `gradient` or `none`.
+        utility: base utility u: `utility_diversity` (the paper's), the same `within_length` (its nuclear norm, which
+            grows with the response, standardised within the examples of one length), `loss`, `gradient` or `none`.
         penalty: a(x, S): `clusters` (share of the selected that lie in x's cluster) or
             `eigenvector` (squared cosine of g_x with the top eigenvector of the selected gradients).
         proxy: p(x, P): `proxy` cos(g_x, g_P) with the standing suite, `current` the inner product
             with the current stage's validation gradient (a wrong proxy).
+        history: what c, a and the memory of u know of: `online`, also what earlier micro-batches of the stage have
+            selected (eq. 5's H_t), or `previous`, the selections of earlier stages alone (H_{t-1}, S_{1:t-1}).
     """
-    choose("utility", utility, ("utility_diversity", "loss", "gradient", "none"))
+    choose("utility", utility, ("utility_diversity", "within_length", "loss", "gradient", "none"))
     choose("penalty", penalty, ("clusters", "eigenvector"))
     choose("proxy", proxy, ("proxy", "current"))
+    choose("history", history, ("online", "previous"))
     one, chosen, z = Pass(ctx, utility, penalty, proxy, alpha, memory_size), [], standardise
     for x, keep in micro_batches(len(ctx), budget, micro_batch, rng):
         terms = {
@@ -150,6 +165,7 @@ def lhas(
         }
         best = top_k(sum(terms.values()), keep)
         ctx.explain(x[best], **{name: values[best] for name, values in terms.items()})
-        one.remember(x[best])
+        if history == "online":
+            one.remember(x[best])
         chosen.extend(x[best])
     return np.array(chosen)

@@ -96,23 +96,30 @@ def _buckets(p: int, dimension: int) -> tuple[torch.Tensor, torch.Tensor]:
 def gradient_signals(
     model, data: Encoded, directions: dict[str, torch.Tensor], batch_size: int = 64
 ) -> dict[str, np.ndarray]:
-    """Return norms, inner products with directions and a sketch of every g_i in one pass.
+    """Return norms and inner products with directions of every g_i in one pass.
 
     - `grad_norm` (n,): ||g_i||_2.
     - each direction v by name (n,): <g_i, v>, exact.
-    - `sketch` (n, 1024): count-sketch of g_i / ||g_i||, an unbiased projection whose inner
-      products are cosines with noise about 0.03.
     """
     p = sum(v.numel() for v in trainable(model).values())
-    bucket, sign = _buckets(p, SKETCH)
     stacked = torch.stack(list(directions.values()), 1) if directions else torch.zeros(p, 0)
-    norms, inner, sketch = np.empty(len(data)), np.empty((len(data), stacked.shape[1])), np.empty((len(data), SKETCH))
+    norms, inner = np.empty(len(data)), np.empty((len(data), stacked.shape[1]))
     for rows, g in gradients(model, data, batch_size):
-        norm = g.norm(dim=1)
-        norms[rows], inner[rows] = norm.cpu(), (g @ stacked.to(g)).cpu()
-        unit = g.cpu() / norm.clamp(min=1e-12).cpu()[:, None]
-        sketch[rows] = torch.zeros(len(g), SKETCH).index_add_(1, bucket, unit * sign)
-    return {"grad_norm": norms, "sketch": sketch} | {k: inner[:, i] for i, k in enumerate(directions)}
+        norms[rows], inner[rows] = g.norm(dim=1).cpu(), (g @ stacked.to(g)).cpu()
+    return {"grad_norm": norms} | {k: inner[:, i] for i, k in enumerate(directions)}
+
+
+def sketches(model, data: Encoded, batch_size: int = 64) -> np.ndarray:
+    """Return the count-sketch of every g_i / ||g_i||, shape (n, 1024).
+
+    An unbiased projection whose inner products are cosines with noise about 0.03.
+    """
+    bucket, sign = _buckets(sum(v.numel() for v in trainable(model).values()), SKETCH)
+    out = np.empty((len(data), SKETCH))
+    for rows, g in gradients(model, data, batch_size):
+        unit = g.cpu() / g.norm(dim=1, keepdim=True).clamp(min=1e-12).cpu()
+        out[rows] = torch.zeros(len(g), SKETCH).index_add_(1, bucket, unit * sign)
+    return out
 
 
 def gram(model, data: Encoded, batch_size: int = 64) -> np.ndarray:

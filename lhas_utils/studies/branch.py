@@ -109,7 +109,7 @@ def execute(spec: BranchSpec, selectors: Mapping[str, Callable]) -> tuple[pd.Dat
             order = shuffled(stream(spec.seed, "train", t), size, train.steps, train.batch_size)
             ends[name] = follow(name, examples, order)
         follow(FRESH, pool, fresh(stream(spec.seed, "fresh", t), n, size, train.steps, train.batch_size))
-        ctx.compute("projection", "sketch")  # so that the history keeps them
+        ctx.compute("projection")  # so that the history keeps it
         history.append(ctx, chosen["random"])
         restore(model, ends["random"])
     return pd.DataFrame(rows, columns=COLUMNS), pd.concat(picks, ignore_index=True)

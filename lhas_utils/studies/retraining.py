@@ -103,7 +103,7 @@ def execute(spec: EffectSpec, selectors: Mapping[str, Callable]) -> tuple[pd.Dat
     common = [some(t, max(1, round(spec.budget * len(pool)))) for t, pool in enumerate(data.pools)]
     for t in range(spec.stage):
         ctx = context(t, common[t])
-        ctx.compute("projection", "sketch")  # so that the history keeps them
+        ctx.compute("projection")  # so that the history keeps it
         history.append(ctx, np.arange(len(ctx)))
         learn(t, common[t])
     rows = some(spec.stage, spec.candidates)

@@ -64,7 +64,7 @@ def test_grids_cover_what_they_are_named_after():
     assert {s.world.order for s in specs("orders", "full")} == {*ORDERS} - {"paper"}
     assert {s.world.sequence for s in specs("sequences", "full")} == {*SEQUENCES} - {"skill"}
     assert {s.params for s in specs("ablations", "full")} == {tuple(sorted(p.items())) for p in ABLATIONS.values()}
-    assert {s.params for s in specs("sensitivity", "full")} == {(), *(tuple(p.items()) for p in WEIGHTS.values())}
+    assert {s.params for s in specs("sensitivity", "full")} == {tuple(p.items()) for p in WEIGHTS.values()}
     assert {s.budget for s in specs("budgets", "full")} == {0.1, 0.5}
     assert {s.train.rank for s in specs("lora", "full")} == {4, 16}
     assert {s.world.noise for s in specs("controls", "full") if s.selector == "oracle"} == {0.6}

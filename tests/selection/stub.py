@@ -7,6 +7,7 @@ import torch
 from datasets import Dataset
 
 from lhas_utils import selection
+from lhas_utils.learning import IGNORE, Encoded
 from lhas_utils.selection import History, SelectionContext, checked, coverage
 
 SIGNALS = (
@@ -37,6 +38,9 @@ class Stub:
             setattr(self, name, draw(n))
         self.embedding, self.projection, self.sketch = draw(n, 4), draw(n, 6), draw(n, 6)
         self.history, self.stage, self.terms = History(), 0, {}
+        lengths = np.arange(n) % 3 + 2  # tokens of the responses
+        labels = torch.where(torch.arange(5) < torch.as_tensor(lengths)[:, None], 1, IGNORE)
+        self.encoded = Encoded(torch.ones(n, 5, dtype=torch.long), labels)
         if past:
             self.history.embedding = draw(past, 4)
             self.history.projection, self.history.sketch = draw(past, 6), draw(past, 6)

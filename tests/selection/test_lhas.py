@@ -138,9 +138,13 @@ def test_top_eigenvector_is_that_of_the_second_moment():
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({"utility": "nuclear"}, "utility: expected one of utility_diversity, loss, gradient, none; got 'nuclear'"),
+        (
+            {"utility": "nuclear"},
+            "utility: expected one of utility_diversity, within_length, loss, gradient, none; got 'nuclear'",
+        ),
         ({"penalty": "entropy"}, "penalty: expected one of clusters, eigenvector; got 'entropy'"),
         ({"proxy": "next"}, "proxy: expected one of proxy, current; got 'next'"),
+        ({"history": "none"}, "history: expected one of online, previous; got 'none'"),
     ],
 )
 def test_an_unknown_choice_lists_the_known_ones(params, message):

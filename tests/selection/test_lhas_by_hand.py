@@ -9,7 +9,7 @@ import torch
 from scipy.cluster.vq import kmeans2
 
 from lhas_utils.selection import History, lhas, signals, utility_diversity
-from lhas_utils.selection.lhas import clusters, micro_batches, uds
+from lhas_utils.selection.lhas import clusters, micro_batches, uds, within
 
 
 class Signals:
@@ -18,6 +18,8 @@ class Signals:
     def __init__(self, past: History | None = None, **signals):
         self.history, self.explained = past or History(), []
         vars(self).update({name: np.asarray(v, float) for name, v in signals.items()})
+
+        self.encoded = SimpleNamespace(tokens=lambda: torch.arange(len(self)) % 3)
 
     def __len__(self):
         return len(self.embedding)
@@ -77,6 +79,7 @@ def slow_lhas(
     utility="utility_diversity",
     penalty="clusters",
     proxy="proxy",
+    history="online",
     alpha=1.0,
     micro_batch=64,
     memory_size=1024,
@@ -89,6 +92,13 @@ def slow_lhas(
     _, label = kmeans2(points, min(8, len({tuple(p) for p in points.tolist()})), minit="++", rng=0)
     selected = label[len(ctx) :].tolist()  # clusters of everything selected so far
     picks, terms = [], []
+    norm = list(ctx.nuclear_norm)
+    if utility == "within_length":
+        length = ctx.encoded.tokens().tolist()
+        for size in set(length):
+            equal = [i for i in range(len(ctx)) if length[i] == size]
+            for i, value in zip(equal, z([ctx.nuclear_norm[i] for i in equal])):
+                norm[i] = value
 
     def u(i, batch):
         if utility == "loss":
@@ -100,7 +110,7 @@ def slow_lhas(
         window = past["projection"][-memory_size:]
         far = [sum(dist(ctx.projection[j], m) for m in window) / len(window) if window else 0.0 for j in batch]
         k = batch.index(i)
-        return z([ctx.nuclear_norm[j] for j in batch])[k] + alpha * z(far)[k]
+        return z([norm[j] for j in batch])[k] + alpha * z(far)[k]
 
     def c(i):
         return min((dist(ctx.embedding[i], h) for h in past["embedding"]), default=1.0)
@@ -130,7 +140,7 @@ def slow_lhas(
             i = batch[k]
             picks.append(i)
             terms.append((i, *(column[k] for column in columns)))
-        for k in best:
+        for k in best if history == "online" else []:
             i = batch[k]
             selected.append(label[i])
             for name in past:
@@ -146,6 +156,9 @@ VARIANTS = [
     {"rho": 5.0, "lam": 0.5},
     {"utility": "loss"},
     {"utility": "gradient"},
+    {"utility": "within_length"},
+    {"history": "previous"},
+    {"history": "previous", "penalty": "eigenvector", "rho": 3.0},
     {"utility": "none", "proxy": "current"},
     {"alpha": 3.0, "lam": 0.0, "eta": 0.0, "rho": 0.0, "memory_size": 4},
 ]
@@ -276,6 +289,24 @@ def test_the_utility_by_hand():
     assert uds(norms, where, np.zeros((0, 1)), 5.0) == pytest.approx([-1, 1])
 
 
+def test_within_a_group_by_hand():
+    """Groups 1, 3 and 10, 30, 50 keep their order only; a group of one, or of equal values, is 0."""
+    values, groups = np.array([1.0, 10, 3, 30, 50, 7, 2, 2]), np.array([2, 5, 2, 5, 5, 1, 9, 9])
+    sd = sqrt(800 / 3)
+    assert within(values, groups) == pytest.approx([-1, -20 / sd, 1, 0, 20 / sd, 0, 0, 0])
+
+
+def test_the_previous_history_does_not_know_of_the_stage():
+    """With penalty alone and no past nothing tells examples apart, so each micro-batch gives its first."""
+    ctx = drawn(20)
+    one = {"coverage_weight": 1.0, "proxy_weight": 0.0, "penalty_weight": 1.0, "utility": "none", "micro_batch": 5}
+    lhas(ctx, 4, rng=np.random.default_rng(0), history="previous", **one)
+    assert all(term == 0 for _, *terms in ctx.explained for term in terms)
+    ctx.explained.clear()
+    lhas(ctx, 4, rng=np.random.default_rng(0), **one)
+    assert any(c != 0 for _, _, c, _, _ in ctx.explained) and any(a != 0 for *_, a in ctx.explained)
+
+
 # ---- sketches ----------------------------------------------------------------------------------------
 
 P = 20_000
@@ -283,15 +314,15 @@ P = 20_000
 
 @pytest.fixture
 def sketch(monkeypatch):
-    """A function from gradients (n, P) to what the pool's pass says of them: its sketches and norms."""
+    """A function from gradients (n, P) to their sketches."""
     model = torch.nn.Linear(P, 1, bias=False)
 
-    def of(G: torch.Tensor, **directions) -> SimpleNamespace:
+    def of(G: torch.Tensor) -> np.ndarray:
         half = len(G) // 2
         monkeypatch.setattr(
             signals, "gradients", lambda *_: iter([(slice(0, half), G[:half]), (slice(half, len(G)), G[half:])])
         )
-        return SimpleNamespace(**signals.gradient_signals(model, G, directions))
+        return signals.sketches(model, G)
 
     return of
 
@@ -304,7 +335,7 @@ def test_inner_products_of_sketches_are_cosines_without_bias(sketch):
     G = normal(40, P) + 0.7 * normal(P, seed=1)
     unit = G / G.norm(dim=1, keepdim=True)
     i, j = np.triu_indices(40, 1)
-    S, exact = sketch(G).sketch, (unit @ unit.T).numpy()[i, j]
+    S, exact = sketch(G), (unit @ unit.T).numpy()[i, j]
     error = (S @ S.T)[i, j] - exact
     assert 0.2 < exact.mean() < 0.5
     assert abs(error).max() < 5 / np.sqrt(signals.SKETCH) and error.std() < 2 / np.sqrt(signals.SKETCH)
@@ -315,7 +346,7 @@ def test_coordinates_that_share_a_bucket_carry_signs(sketch):
     """Two positive gradients on different coordinates are orthogonal; without signs their sketches would add up."""
     G = torch.zeros(2, P)
     G[0, ::2] = G[1, 1::2] = 1.0
-    S = sketch(G).sketch
+    S = sketch(G)
     assert abs(S[0] @ S[1]) < 0.15  # (P / 2) / SKETCH = 9.8 without signs
     assert np.linalg.norm(S, axis=1) == pytest.approx([1, 1], abs=0.1)
 

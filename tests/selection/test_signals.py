@@ -155,7 +155,7 @@ def test_gram_is_the_matrix_of_inner_products(model, data, naive_gradients):
 
 def test_sketch_inner_products_are_cosines(model, data, naive_gradients):
     unit = (naive_gradients / naive_gradients.norm(dim=1, keepdim=True)).numpy()
-    sketch = signals.gradient_signals(model, data[0], {})["sketch"]
+    sketch = signals.sketches(model, data[0])
     assert sketch.shape == (N, signals.SKETCH)
     error = sketch @ sketch.T - unit @ unit.T
     assert np.sqrt((error**2).mean()) < 2 / np.sqrt(signals.SKETCH)

@@ -1,0 +1,113 @@
+"""Where LHAS pays: paired differences in every cell of the map, and a word for each."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from ..core import choose
+from ..runs import ARMS, as_text
+from .statistics import holm
+from .summary import summary
+
+KNOBS = ("duplicates", "task_imbalance", "noise", "budget")  # of the cells
+
+QUANTITIES = ("long_horizon", "current", "future_auc", "forgetting")
+LESS = ("forgetting",)  # quantities of which less is better
+OPPONENTS = tuple(arm for arm in ARMS if arm != "lhas")
+PAIRS = tuple(("lhas", arm) for arm in OPPONENTS) + tuple((arm, "random") for arm in OPPONENTS if arm != "random")
+SMALLEST = {"exact": 0.02, "nll": 0.05, "accuracy": 0.01}  # smallest difference of interest of one score
+WORDS = ("pays", "costs", "equivalent", "open")
+
+
+def smallest(quantity: str, metric: str = "exact") -> float:
+    """Return the smallest difference of interest; U_long, a sum of four terms, has twice that of one score."""
+    return SMALLEST[choose("metric", metric, SMALLEST)] * (2 if quantity == "long_horizon" else 1)
+
+
+def map_runs(rows: pd.DataFrame, metric: str = "exact") -> pd.DataFrame:
+    """Return `summary` of the map's rows with the column `arm`.
+
+    The world's knob `imbalance` is the column `task_imbalance`, because `imbalance` is a metric.
+    """
+    arms = {(name, as_text(params)): arm for arm, (name, params) in ARMS.items()}
+    runs = summary(rows.rename(columns={"imbalance": "task_imbalance"}), metric)
+    return runs.assign(arm=[arms[pair] for pair in zip(runs["selector"], runs["params"])])
+
+
+def differences_by_cell(runs: pd.DataFrame, pairs=PAIRS) -> pd.DataFrame:
+    """Return a - b at the same cell and seed for pairs of arms, one row per pair, cell and seed.
+
+    Args:
+        runs: of `map_runs`.
+        pairs: arms (a, b); a pair of which an arm has no runs is left out.
+
+    Returns:
+        DataFrame a, b, `KNOBS`, seed, and `QUANTITIES`, each the difference of a and b.
+    """
+    of = {arm: part.set_index([*KNOBS, "seed"])[[*QUANTITIES]] for arm, part in runs.groupby("arm")}
+    found = {(a, b): (of[a] - of[b]).dropna() for a, b in pairs if a in of and b in of}
+    return pd.concat(found, names=["a", "b"]).reset_index()
+
+
+def cell_words(intervals: pd.DataFrame, metric: str = "exact") -> pd.DataFrame:
+    """Judge every cell of the map from its 95 % t interval.
+
+    With n seeds the interval's half-width is t_{.975, n-1} se, which gives se, the paired t test's
+    p = 2 P(T > |mean| / se) and the 90 % interval mean +- t_{.95, n-1} se. Holm adjusts p over the cells of one pair
+    and quantity. The word is `pays` or `costs` for an adjusted p below 0.05, by the sign of what a gains; else
+    `equivalent` where the 90 % interval lies within +-`smallest`; else `open`. Fewer than two seeds say nothing.
+
+    Args:
+        intervals: columns a, b, `KNOBS`, metric (the quantity), mean, low, high, n_seeds.
+        metric: score in which the quantities were measured.
+
+    Returns:
+        The same rows with p, p_holm and word.
+    """
+    out, n = intervals.reset_index(drop=True), intervals["n_seeds"].to_numpy()
+    mean, half = out["mean"].to_numpy(), (out["high"] - out["low"]).to_numpy() / 2
+    many = np.where(n > 1, n - 1, 1)
+    error = half / stats.t.ppf(0.975, many)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.where(error > 0, 2 * stats.t.sf(abs(mean) / error, many), np.where(mean == 0, 1.0, 0.0))
+    out["p"] = np.where(n > 1, p, 1.0)
+    out["p_holm"] = out.groupby(["a", "b", "metric"])["p"].transform(holm)
+    limit = out["metric"].map(lambda quantity: smallest(quantity, metric))
+    within = (n > 1) & (abs(mean) + stats.t.ppf(0.95, many) * error < limit)
+    gain = np.where(out["metric"].isin(LESS), -mean, mean)
+    told = np.where(gain > 0, "pays", "costs")
+    out["word"] = np.where(out["p_holm"] < 0.05, told, np.where(within, "equivalent", "open"))
+    return out
+
+
+def tally(words: pd.DataFrame, quantity: str = "long_horizon") -> pd.DataFrame:
+    """Return in how many cells each pair pays, costs, is equivalent or open: rows `a - b`, columns `WORDS`."""
+    part = words[words["metric"] == quantity]
+    return pd.crosstab(part["a"] + " - " + part["b"], part["word"]).reindex(columns=[*WORDS], fill_value=0)
+
+
+def verdict(words: pd.DataFrame, b: str, a: str = "lhas", quantity: str = "long_horizon") -> str:
+    """Return one sentence: does a beat b somewhere on the map, never, or is that open?
+
+    Somewhere: it pays in at least one cell. Never: it is equivalent or costs in every cell.
+    """
+    part = words[(words["metric"] == quantity) & (words["a"] == a) & (words["b"] == b)]
+    if part.empty:
+        known = ", ".join(dict.fromkeys(words["a"] + " - " + words["b"]))
+        raise ValueError(f"verdict: expected a pair of the map, {known}; got {a} - {b}")
+    counts = {word: int((part["word"] == word).sum()) for word in WORDS}
+    said = "somewhere" if counts["pays"] else "nowhere known" if counts["open"] else "never"
+    numbers = ", ".join(f"{word} in {count}" for word, count in counts.items())
+    return f"{a} beats {b} {said}: of {len(part)} cells it {numbers} (Holm over the cells)."
+
+
+def best_elsewhere(runs: pd.DataFrame, a: str, b: str, quantity: str = "long_horizon") -> np.ndarray:
+    """Return, for each seed, a - b in the cell that is best for a on all other seeds, shape (seeds,).
+
+    Choosing the cell on other seeds adds no bias: a mean above zero says that a gains somewhere. With one seed the
+    cell is chosen on it.
+    """
+    wide = differences_by_cell(runs, [(a, b)]).pivot(index="seed", columns=[*KNOBS], values=quantity).to_numpy()
+    gain = -wide if quantity in LESS else wide
+    others = gain.sum(0) - gain if len(gain) > 1 else gain
+    return gain[np.arange(len(gain)), others.argmax(1)]

@@ -1,0 +1,50 @@
+"""Checks of what LHAS is worth: somewhere on the map of worlds and budgets, against baselines and term by term."""
+
+from functools import cache
+
+import pandas as pd
+
+from ..analysis.lhas_map import best_elsewhere, map_runs
+from ..analysis.statistics import effect
+from ..runs import experiment
+from .contract import check
+
+
+@cache
+def _runs(profile: str, metric: str) -> pd.DataFrame:
+    rows = experiment("lhas_map", profile)
+    return rows if rows.empty else map_runs(rows, metric)
+
+
+def _somewhere(profile: str, metric: str, *others: str) -> list[dict]:
+    """Return U_long of LHAS minus each other arm, at each seed in the cell that is best on all other seeds."""
+    runs = _runs(profile, metric)
+    there = [arm for arm in others if len(runs) and (runs["arm"] == arm).any()]
+    return [
+        effect(best_elsewhere(runs, "lhas", arm), name=f"long_horizon: lhas - {arm}, best cell of the other seeds")
+        for arm in there
+    ]
+
+
+@check
+def lhas_beats_random_somewhere(profile: str, metric: str = "exact") -> list[dict]:
+    """M01: LHAS minus Random in the map's best cell, chosen for each seed on all other seeds."""
+    return _somewhere(profile, metric, "random")
+
+
+@check
+def lhas_beats_balanced_somewhere(profile: str, metric: str = "exact") -> list[dict]:
+    """M02: LHAS minus balanced random in the map's best cell, chosen likewise."""
+    return _somewhere(profile, metric, "balanced")
+
+
+@check
+def each_term_pays_somewhere(profile: str, metric: str = "exact") -> list[dict]:
+    """M03: LHAS minus LHAS without its coverage, proxy and penalty term, each in its best cell, chosen likewise."""
+    return _somewhere(profile, metric, "no coverage", "no proxy", "no penalty")
+
+
+@check
+def lhas_beats_diversity_somewhere(profile: str, metric: str = "exact") -> list[dict]:
+    """M07: LHAS minus Diversity in the map's best cell, chosen likewise."""
+    return _somewhere(profile, metric, "diversity")

@@ -1,0 +1,62 @@
+"""The checks of the map on runs whose answer is known."""
+
+from itertools import product
+
+import pandas as pd
+import pytest
+
+from lhas_utils.analysis.lhas_map import KNOBS, QUANTITIES
+from lhas_utils.claims import CHECKS, lhas_checks
+from lhas_utils.runs import ARMS, CELLS
+
+ALL = {
+    "lhas_beats_random_somewhere": ["random"],
+    "lhas_beats_balanced_somewhere": ["balanced"],
+    "lhas_beats_diversity_somewhere": ["diversity"],
+    "each_term_pays_somewhere": ["no coverage", "no proxy", "no penalty"],
+}
+
+
+def runs(arms=tuple(ARMS), seeds=range(3)) -> pd.DataFrame:
+    """LHAS gains in the last cell alone: .1 x (place of the other arm) more than that arm, plus .01 x seed."""
+    rows = [
+        (arm, *cell, seed, (seed / 100 if arm == "lhas" else -place / 10) * (cell == (0.6, 0.8, 0.3, 0.25)))
+        for place, arm in enumerate(ARMS)
+        for cell in product(*CELLS.values())
+        for seed in seeds
+        if arm in arms
+    ]
+    table = pd.DataFrame(rows, columns=["arm", *KNOBS, "seed", "long_horizon"])
+    return table.assign(**{q: 0.0 for q in QUANTITIES if q != "long_horizon"})
+
+
+@pytest.fixture
+def use(monkeypatch):
+    def give(table):
+        asked = []
+        lhas_checks._runs.cache_clear()
+        monkeypatch.setattr(lhas_checks, "experiment", lambda name, profile: asked.append((name, profile)) or table)
+        monkeypatch.setattr(lhas_checks, "map_runs", lambda rows, metric: asked.append(metric) or rows)
+        return asked
+
+    yield give
+    lhas_checks._runs.cache_clear()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_effect_for_each_arm_from_its_best_cell(name, use):
+    asked = use(runs())
+    found = CHECKS[name]("full", "nll")
+    assert asked == [("lhas_map", "full"), "nll"]
+    assert [e["name"] for e in found] == [f"long_horizon: lhas - {a}, best cell of the other seeds" for a in ALL[name]]
+    places = [list(ARMS).index(a) for a in ALL[name]]
+    assert [e["effect"] for e in found] == pytest.approx([p / 10 + 0.01 for p in places])
+    assert {e["n_seeds"] for e in found} == {3}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_profile_without_the_map_or_the_arm_has_no_effect(name, use):
+    use(pd.DataFrame())
+    assert CHECKS[name]("fast") == []
+    use(runs(arms=("lhas",)))
+    assert CHECKS[name]("smoke") == []

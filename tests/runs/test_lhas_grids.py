@@ -1,0 +1,84 @@
+"""The grids of LHAS: the design of the tuning, its rounds, the map's cells and arms, the proxies."""
+
+from collections import Counter
+from itertools import combinations, product
+
+import pytest
+
+from lhas_utils.runs import (
+    ABLATIONS,
+    ARMS,
+    CELLS,
+    DEVELOPMENT,
+    PROXIES,
+    ROUNDS,
+    SURVIVORS,
+    WEIGHTS,
+    design,
+    specs,
+    weights,
+)
+from lhas_utils.runs.lhas_grids import LEVELS
+from lhas_utils.selection import lhas
+from lhas_utils.worlds import WorldSpec
+
+
+def test_the_design_has_each_pair_of_levels_of_two_weights_once():
+    settings = design()
+    assert len(settings) == len(LEVELS) ** 2 and 0.0 in LEVELS
+    for i, j in combinations(range(3), 2):
+        assert Counter((v[i], v[j]) for v in settings) == Counter(product(LEVELS, repeat=2))
+
+
+def test_the_rounds_share_the_development_seeds():
+    assert sum(ROUNDS, ()) == DEVELOPMENT and len(DEVELOPMENT) == 8
+    assert len(SURVIVORS) == len(ROUNDS) - 1
+    before = set(design())
+    for survivors in SURVIVORS:
+        assert set(survivors) < before
+        before = set(survivors)
+
+
+def test_each_round_runs_its_settings_and_random_on_its_seeds():
+    full = specs("develop", "full")
+    for settings, which in zip((design(), *SURVIVORS), ROUNDS):
+        of = Counter((s.selector, s.params) for s in full if s.seed in which)
+        expected = [("random", ()), *(("lhas", tuple(sorted(weights(v).items()))) for v in settings)]
+        assert of == Counter(expected * len(which))
+    assert specs("develop", "fast") == [] and len(specs("develop", "smoke")) == 9
+
+
+def test_the_default_weights_came_through_the_last_round_and_are_not_on_the_edge():
+    chosen = tuple(lhas.__kwdefaults__[name] for name in weights((0, 0, 0)))
+    assert chosen in SURVIVORS[-1] and max(chosen) < max(LEVELS)
+
+
+def test_weights_are_a_third_and_three_times_the_default():
+    for name, params in WEIGHTS.items():
+        ((parameter, value),) = params.items()
+        factor = {"1/3": 1 / 3, "3": 3}[name.partition(" x ")[2]]
+        assert value == pytest.approx(factor * lhas.__kwdefaults__[parameter], abs=1e-3) and name.startswith(parameter)
+
+
+def test_the_map_has_every_cell_with_every_arm_on_every_seed():
+    full = specs("lhas_map", "full")
+    cells = Counter((s.world.duplicates, s.world.imbalance, s.world.noise, s.budget) for s in full)
+    assert set(cells) == set(product(*CELLS.values())) and set(cells.values()) == {len(ARMS) * 8}
+    assert {(s.selector, s.params) for s in full} == {(n, tuple(p.items())) for n, p in ARMS.values()}
+    assert len({s.seed for s in full}) == 8 and specs("lhas_map", "fast") == []
+    small = specs("lhas_map", "smoke")
+    assert len(small) == 6 and len({(s.world.duplicates, s.budget) for s in small}) == 2
+
+
+def test_the_proxies_change_nothing_else():
+    full = specs("proxies", "full")
+    assert {(s.world.proxy, s.world.proxy_size) for s in full} == {("next", 64), ("previous", 64), ("standing", 5)}
+    assert {s.params for s in full} == {()} and len(full) == 8 * len(PROXIES)
+    assert {(s.world.noise, s.world.duplicates, s.budget) for s in full} == {
+        (WorldSpec().noise, WorldSpec().duplicates, 0.25)
+    }
+
+
+def test_the_ablations_are_those_named():
+    assert {s.params for s in specs("ablations", "full")} == {tuple(sorted(p.items())) for p in ABLATIONS.values()}
+    assert {s.params for s in specs("sensitivity", "full")} == {tuple(p.items()) for p in WEIGHTS.values()}
