@@ -70,7 +70,8 @@ def test_signals_are_computed_when_first_asked_for(ctx):
     assert ctx.loss.shape == (12,)
     assert [ctx.computed(n) for n in names] == [False, False, True]
     assert len(ctx.grad_norm) == len(ctx.embedding) == 12
-    assert all(ctx.computed(n) for n in names)
+    assert [ctx.computed(n) for n in names] == [True, False, True]
+    assert len(ctx.sketch) == 12 and ctx.computed("sketch")
     assert ctx.loss is ctx.loss and ctx.embedding is ctx.embedding
 
 
@@ -114,7 +115,7 @@ def test_history_grows_with_what_was_selected(parts):
     history.append(first, np.array([2, 5]))
     assert len(history) == 2 and history.sketch is None and history.projection is None
     second = SelectionContext(*parts, history, 1)
-    assert len(second.grad_norm) == len(second.loss) == 12
+    assert len(second.sketch) == len(second.loss) == 12
     history.append(second, np.array([7]))
     assert history.embedding == pytest.approx(first.embedding[[2, 5, 7]])
     assert history.sketch.shape == history.projection.shape == (1, 1024)

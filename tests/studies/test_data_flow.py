@@ -35,6 +35,7 @@ def flow(knobs=WORLD, train=TRAIN, budget=0.25, rank=None) -> SimpleNamespace:
         picks = rng.permutation(len(ctx))[:budget]
         out.asked.append((ctx.stage, budget, np.sort(picks)))
         out.sketches.append(ctx.sketch[np.sort(picks)])
+        ctx.compute("loss", "grad_norm", "embedding")  # with the model as it is now
         out.contexts.append(ctx)
         return picks
 
