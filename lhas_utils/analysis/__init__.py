@@ -1,6 +1,6 @@
 """From tidy rows to numbers: metrics, statistics of paired runs, tables, theory, and the difficulty study."""
 
-from . import agreement, bound, metrics, optimum, statistics, theory
+from . import agreement, bound, coverage, metrics, optimum, statistics, theory
 from .agreement import concentration_against_spread, correlations, fit_quality
 from .bound import bounds
 from .gate import gate, gate_line

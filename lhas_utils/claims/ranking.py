@@ -78,7 +78,7 @@ def reversal_is_the_rule(profile: str, metric: str = "exact") -> list[dict]:
     if cells.empty:
         return []
     wide = cells.pivot(index="seed", columns=SETTING, values=[NOW, LATER])
-    share = ((wide[NOW] > 0) & (wide[LATER] < 0)).mean(1) - 0.5
+    share = ((wide[NOW] > 0) & (wide[LATER] < 0)).mean(axis=1) - 0.5
     return [effect(share, name="share of settings - 1/2")]
 
 
