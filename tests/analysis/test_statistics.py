@@ -257,10 +257,6 @@ def test_kendall_of_a_vector_without_order_is_not_a_number():
     assert np.isnan(stats.kendall([1, 1, 1], [1, 2, 3]))
 
 
-def test_iqm_drops_a_quarter_at_each_end():
-    assert stats.iqm([100.0, 1, 2, 3, 4, 5, 6, -100]) == pytest.approx((2 + 3 + 4 + 5) / 4)
-
-
 def test_table_is_tidy_and_counts_seeds():
     out = stats.table(runs(), ["now", "later"])
     assert list(out.columns) == ["selector", "metric", "mean", "low", "high", "n_seeds"]

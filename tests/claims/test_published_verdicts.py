@@ -8,7 +8,7 @@ import pytest
 from lhas_utils import claims
 from lhas_utils.core import paths
 
-published = import_module("lhas_utils.claims.published")
+published = import_module("lhas_utils.claims.publish")
 
 
 def test_every_claim_has_a_published_verdict():

@@ -64,11 +64,13 @@ def test_weights_that_move_different_seeds_do_not_cancel(monkeypatch):
     assert ranking.weights_matter_little("full")[0]["effect"] == pytest.approx(0.02)
 
 
-def test_a_seed_without_spread_has_no_correlation(monkeypatch):
+def test_a_seed_without_spread_counts_as_no_relation(monkeypatch):
     rows = [(s, seed, 0.1 * i, 0.2 * i * seed) for seed in (0, 1, 2) for i, s in enumerate("abc")]
     use(monkeypatch, table1=pd.DataFrame(rows, columns=["selector", "seed", "concentration", "forgetting"]))
     found = ranking.concentration_forgetting("full")
-    assert (found["effect"], found["n_seeds"]) == (pytest.approx(1.0), 2)
+    assert (found["effect"], found["n_seeds"]) == (pytest.approx(2 / 3), 3)
+    use(monkeypatch, table1=runs({"a": [(1, 1), (1, 0)], "b": [(1, 2), (2, -1)]}))
+    assert ranking.negative_kendall("full")["effect"] == (0 + 1) / 2
 
 
 def test_best_band_differs_chooses_on_the_other_seeds(monkeypatch):

@@ -10,7 +10,7 @@ from lhas_utils import claims
 from lhas_utils.claims import Effect, ledger, render
 from lhas_utils.core import paths
 
-published = import_module("lhas_utils.claims.published")
+published = import_module("lhas_utils.claims.publish")
 ENTRY = {
     "id": "Z1",
     "statement": "a beats b",
