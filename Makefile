@@ -123,7 +123,7 @@ html: $(BUILT) ## a static site of the executed notebooks in build/html
 claims verify html:
 	@exec $(LHAS) $@ --profile $(PROFILE)
 judge readme:
-	@exec $(LHAS) $@ $(if $(call goal,judge),--metric="$$METRIC")
+	@exec $(LHAS) $@ $(if $(filter judge,$@),--metric="$$METRIC")
 real: environment ## the protocol on real text:  make real DATA=folder-or-hub-name [MODEL=hub-id-or-path]
 	@for name in DATA MODEL; do   # what is no file here is a name of the hub: the network, and the reader's own hub cache
 	  value=$${!name}

@@ -1,6 +1,6 @@
 """From tidy rows to numbers: metrics, statistics of paired runs, tables, theory, and the difficulty study."""
 
-from . import agreement, bound, branch, lhas_map, metrics, optimum, statistics, theory
+from . import agreement, bound, branch, coverage, lhas_map, metrics, optimum, statistics, theory
 from .agreement import concentration_against_spread, correlations, fit_quality
 from .bound import bounds
 from .branch import branched, known, trajectory

@@ -67,8 +67,7 @@ def tokens_to_threshold(tokens: ArrayLike, values: ArrayLike, threshold: float) 
 def forgetting(R: ArrayLike, definition: str = "chaudhry") -> float:
     """Return forgetting after the last of T pure stages; J = T and column j is stage j's capability.
 
-    - `chaudhry`: mean over j < T of max_{j <= l < T} R[l, j] - R[T, j] (arXiv:1801.10112); rows
-      before capability j was trained do not count. Negative means improvement. The default.
+    - `chaudhry`: mean over j < T of max_{j <= l < T} R[l, j] - R[T, j] (arXiv:1801.10112). Negative: improvement.
     - `first_minus_last`: mean of R[j, j] - R[T, j], which is -BWT.
     - `bwt`: mean of R[T, j] - R[j, j] (arXiv:1706.08840); positive is good.
     - `clipped`: like `chaudhry` but the maximum includes the last row, so never negative.

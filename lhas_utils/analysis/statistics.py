@@ -65,15 +65,8 @@ def effect(values: ArrayLike, name: str, **more: object) -> dict:
     values = values[~np.isnan(values)]
     if not len(values):
         raise ValueError(f"effect {name!r}: expected one number per seed; got none")
-    mean, low, high = interval(values)
-    return {
-        "effect": mean,
-        "low": low,
-        "high": high,
-        "n_seeds": len(values),
-        "p": sign_flip(values),
-        "name": name,
-    } | more
+    found = dict(zip(("effect", "low", "high"), interval(values)))
+    return found | {"n_seeds": len(values), "p": sign_flip(values), "name": name} | more
 
 
 def per_seed(runs: pd.DataFrame, columns: list[str], statistic: Callable[..., float], name: str) -> dict:
@@ -231,11 +224,6 @@ def kendall(a: ArrayLike, b: ArrayLike) -> float:
     x, y = np.sign(a[i] - a[j]), np.sign(b[i] - b[j])
     norm = np.sqrt((x @ x) * (y @ y))
     return float(x @ y / norm) if norm else np.nan
-
-
-def iqm(x: ArrayLike) -> float:
-    """Return the interquartile mean, the 25 % trimmed mean (arXiv:2108.13264)."""
-    return float(stats.trim_mean(np.asarray(x, float), 0.25))
 
 
 def table(runs: pd.DataFrame, metrics: Sequence[str], by: str = "selector") -> pd.DataFrame:

@@ -11,12 +11,12 @@ from .metrics import adaptation_tokens, summarise
 MEASURED = ("split", "stage", "capability", "step", "metric", "value")
 
 
-def summary(rows: pd.DataFrame, metric: str = "accuracy") -> pd.DataFrame:
+def summary(rows: pd.DataFrame, metric: str = "exact") -> pd.DataFrame:
     """Return one row per run of the stage protocol: the spec's columns and every metric of `metrics.summarise`.
 
     Args:
         rows: tidy rows of `experiment` or `published`, any world with stages.
-        metric: `accuracy`, `exact` or `nll`.
+        metric: `exact`, `nll` (sign turned) or `accuracy`.
 
     Raises:
         ValueError: for rows without a column that every run has.

@@ -96,7 +96,7 @@ def text_summary(rows: pd.DataFrame) -> pd.DataFrame:
     nll = summary(rows, "nll")[list(TEXT_METRICS)]
     level = nll.columns != "forgetting"
     nll.loc[:, level] *= -1
-    return summary(rows).join(nll.add_suffix("_nll"))
+    return summary(rows, "accuracy").join(nll.add_suffix("_nll"))
 
 
 def text_table(runs: pd.DataFrame) -> pd.DataFrame:

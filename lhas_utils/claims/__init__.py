@@ -16,5 +16,5 @@ from .contract import CHECKS, SCORES, TALLIES, check, contract, enough_seeds, ge
 from .effects import Effect, contrast, effects, missing
 from .judge import COLUMNS, PARTS, VERDICTS, Part, combine, firmness, judge, judged, verdicts, weakest
 from .ledger import check_claim
-from .published import by_metric, publish, published_parts, published_verdicts, rejudge, tallies, tally
+from .publish import by_metric, publish, published_parts, published_verdicts, rejudge, tallies, tally
 from .render import Record, markdown_row, record, records, text

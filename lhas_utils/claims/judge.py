@@ -132,16 +132,15 @@ def _power(e: Effect) -> str:
 def _note(claim: str, parts: list[Part], words: dict[str, str], lost: list[str]) -> str:
     """Say what each part came to, how near an undecided one is known, what is missing, and what other metrics say."""
     entry, notes = get(claim), []
-    held = sum(p.verdict == "REPRODUCED" for p in parts)
-    if len(parts) > 1 and entry["quantifier"] == "all":
-        of = f"{held} of {len(parts)}"
-        notes.append(f"beats {of}" if _superlative(entry) else f"holds in {of} parts")
-    if len(parts) > 1:
-        notes.append("; ".join(f"{p.effect.name} {p.verdict}" for p in parts))
-    notes += [_power(p.effect) for p in parts if p.verdict == "INCONCLUSIVE"]
     few = min((p.effect.n_seeds for p in parts if p.verdict == "NOT TESTABLE"), default=0)
     if few:
         notes.append(f"exploration: {few} seeds, a verdict needs {entry['seeds']}")
+    elif len(parts) > 1:
+        of = f"{sum(p.verdict == 'REPRODUCED' for p in parts)} of {len(parts)}"
+        if entry["quantifier"] == "all":
+            notes.append(f"beats {of}" if _superlative(entry) else f"holds in {of} parts")
+        notes.append("; ".join(f"{p.effect.name} {p.verdict}" for p in parts))
+    notes += [_power(p.effect) for p in parts if p.verdict == "INCONCLUSIVE"]
     reachable = min((len(parts) * 2.0 ** (1 - p.effect.n_seeds) for p in parts if p.effect.n_seeds), default=0)
     if reachable >= LEVEL and not few:
         notes.append(f"underpowered: {parts[0].effect.n_seeds} seeds reach p = {min(reachable, 1):.2g} at best")

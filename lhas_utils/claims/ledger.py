@@ -11,7 +11,7 @@ from . import comparison
 from .contract import contract
 from .effects import Effect, effects
 from .judge import verdicts
-from .published import by_metric, published_parts, published_verdicts, tallies
+from .publish import by_metric, published_parts, published_verdicts, tallies
 from .render import line, parts_text, record, records, run_text, text
 
 _WAITING = (

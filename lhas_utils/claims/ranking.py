@@ -26,8 +26,9 @@ def gap_above_chance(profile: str, metric: str = "exact") -> dict:
 
 @check
 def negative_kendall(profile: str, metric: str = "exact") -> dict:
-    """C19: minus Kendall's tau_b between the rankings now and later."""
-    return per_seed(runs("table1", profile, metric), [NOW, LATER], lambda a, b: -statistics.kendall(a, b), "-tau_b")
+    """C19: minus Kendall's tau_b between the rankings now and later; 0 for a seed whose selectors all tie."""
+    table = runs("table1", profile, metric)
+    return per_seed(table, [NOW, LATER], lambda a, b: np.nan_to_num(-statistics.kendall(a, b)), "-tau_b")
 
 
 @check
@@ -50,8 +51,8 @@ def token_ratio(profile: str, metric: str = "exact") -> list[dict]:
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float:
-    """Return Pearson's r, and not a number for a side without spread."""
-    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else np.nan
+    """Return Pearson's r, and 0 for a side without spread."""
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else 0.0
 
 
 @check
@@ -86,7 +87,7 @@ def reversal_is_the_rule(profile: str, metric: str = "exact") -> list[dict]:
     if cells.empty:
         return []
     wide = cells.pivot(index="seed", columns=SETTING, values=[NOW, LATER])
-    share = ((wide[NOW] > 0) & (wide[LATER] < 0)).mean(1) - 0.5
+    share = ((wide[NOW] > 0) & (wide[LATER] < 0)).mean(axis=1) - 0.5
     return [effect(share, name="share of settings - 1/2")]
 
 

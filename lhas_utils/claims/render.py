@@ -9,7 +9,7 @@ import pandas as pd
 from . import quoted
 from .contract import SEEDLESS, contract, get
 from .effects import Effect
-from .published import published_verdicts
+from .publish import published_verdicts
 
 _PRINTED = {  # quantity of a contrast -> the printed table that has it
     **dict.fromkeys(("current", "future_auc", "forgetting", "ood", "worst_task"), quoted.TABLE1),

@@ -11,17 +11,17 @@ from ..claims.render import HEADER
 from ..core import paths, write
 from ..runs import provenance, published
 
-HEADLINES = ("C17", "R02", "P01", "C12", "A02", "T02", "Q01", "D04", "D13", "D15")  # the ledger's first screen
+HEADLINES = ("C12", "C17", "C31", "V01", "A02", "P01", "T02", "Q01", "D04", "D13")  # the ledger's first screen
 TABLE1 = ("current", "immediate_utility", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
 
 
 def summary() -> str:
-    """Return one sentence that counts the verdicts."""
-    return f"**{ledger.counts()}**"
+    """Return a list that counts the verdicts, one sentence for each tally."""
+    return "\n".join(f"- {line}" for line in ledger.counts().splitlines())
 
 
 def claims() -> str:
-    """Return every claim as a Markdown table: id, claim, where, effect with interval, seeds, verdict."""
+    """Return every claim as a Markdown table: id, claim, where, effect with interval, p, seeds, verdict, metrics."""
     return "\n".join([HEADER, *map(markdown_row, records())])
 
 

@@ -22,10 +22,10 @@ def rows(*scores, **more) -> pd.DataFrame:
 
 
 def test_gains_are_over_the_base_and_not_over_the_stage_before():
-    table = gate(rows([[0.1, 0.0], [0.5, 0.4], [0.3, 0.5]], [[0.1, 0.2], [0.7, 0.4], [0.3, 0.5]]))
+    table = gate(rows([[0.1, 0.0], [0.5, 0.4], [0.3, 0.5]], [[0.1, 0.2], [0.7, 0.4], [0.3, 0.7]]))
     assert table.loc["a", ["base", "after", "gain"]].tolist() == pytest.approx([0.1, 0.6, 0.5])
-    assert table.loc["b", ["base", "after", "gain"]].tolist() == pytest.approx([0.1, 0.5, 0.4])
-    assert table.loc["final", "gain"] == pytest.approx(0.4 - 0.1)
+    assert table.loc["b", ["base", "after", "gain"]].tolist() == pytest.approx([0.1, 0.6, 0.5])
+    assert table.loc["final", "gain"] == pytest.approx(0.45 - 0.1)  # of each seed, so that the interval is a point
     assert table["passes"].all() and (table["seeds"] == 2).all()
     assert table.loc[["a", "b"], "share"].tolist() == [1, 1] and np.isnan(table.loc["final", "share"])
 

@@ -245,6 +245,7 @@ def test_summarise_reports_every_metric_of_a_run():
     auc_2, auc_3 = (0.1 / 2 + 0.5 + 0.7 / 2) / 2, (0.2 / 2 + 0.2 + 0.6 / 2) / 2
     expected = {
         "current": 0.65,
+        "start": 0.25,
         "immediate_utility": 0.40,
         "future_auc": (auc_2 + auc_3) / 2,
         "future_auc_minus_start": (auc_2 + auc_3) / 2 - 0.15,

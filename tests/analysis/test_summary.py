@@ -56,12 +56,28 @@ def test_rows_of_an_older_layout_are_named(rows):
 
 def test_runs_are_kept_and_handed_out_as_copies(rows, monkeypatch):
     asked = []
-    monkeypatch.setattr(module, "experiment", lambda name, profile: asked.append(name) or rows)
+    monkeypatch.setattr(module, "_rows", lambda name, profile: asked.append(name) or rows)
     module._kept.cache_clear()
     first = analysis.runs("table1", "fast")
     first["selector"] = "mine"
     assert set(analysis.runs("table1", "fast")["selector"]) == {"random", "alignment"} and asked == ["table1"]
     module._kept.cache_clear()
+
+
+def test_runs_are_in_exact_match_unless_another_score_is_asked_for(rows, monkeypatch):
+    monkeypatch.setattr(module, "_rows", lambda name, profile: rows)
+    module._kept.cache_clear()
+    default, *each = (analysis.runs("table1", "fast", *m) for m in ((), ("exact",), ("nll",), ("accuracy",)))
+    for found, metric in zip(each, ("exact", "nll", "accuracy")):
+        pd.testing.assert_frame_equal(found, analysis.summary(rows, metric))
+    pd.testing.assert_frame_equal(default, each[0])
+    module._kept.cache_clear()
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "exact", "nll"])
+def test_the_current_score_is_the_start_plus_the_immediate_utility(rows, metric):
+    table = analysis.summary(rows, metric)
+    assert (table["start"] + table["immediate_utility"]).to_numpy() == pytest.approx(table["current"].to_numpy())
 
 
 def test_real_text_is_summarised_in_accuracy_and_in_nats(rows):
@@ -70,7 +86,7 @@ def test_real_text_is_summarised_in_accuracy_and_in_nats(rows):
     assert (table["forgetting_nll"] == nll["forgetting"]).all()  # a rise of the NLL
     for name in ("current", "future_auc", "ood"):
         assert (table[f"{name}_nll"] == -nll[name]).all()  # lower is better
-        assert (table[name] == analysis.summary(rows)[name]).all()
+        assert (table[name] == analysis.summary(rows, "accuracy")[name]).all()
     assert set(analysis.text_table(table)["metric"]) >= {"current", "ood_nll", "entropy"}
     text = analysis.against_random(table)
     assert text.index.to_list() == ["alignment"] and text.columns.to_list() == ["current_nll", "future_auc_nll"]

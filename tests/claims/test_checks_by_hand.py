@@ -174,12 +174,13 @@ def table(columns: dict[str, dict[str, float]]) -> pd.DataFrame:
 
 
 def use(monkeypatch, **tables):
-    monkeypatch.setattr(ranking, "runs", lambda name, profile: tables[name])
+    monkeypatch.setattr(ranking, "runs", lambda name, profile, metric: tables[name])
 
 
 def test_rankings_now_against_later(monkeypatch):
     orders = {"a": (3, 1), "b": (2, 2), "c": (1, 3)}
-    use(monkeypatch, table1=table({s: {ranking.NOW: now, ranking.LATER: later} for s, (now, later) in orders.items()}))
+    names = (ranking.NOW, ranking.EQ1, ranking.LATER)
+    use(monkeypatch, table1=table({s: dict(zip(names, (now, 10 * now, later))) for s, (now, later) in orders.items()}))
     assert numbers(ranking.gap_above_chance("full")) == pytest.approx([2 / 3 - 8 / 18])  # (K^2 - 1) / (3 K (K - 1))
     assert numbers(ranking.negative_kendall("full")) == [1]
 
@@ -201,12 +202,12 @@ def test_tokens_and_correlations(monkeypatch):
 def test_settings_where_the_ranking_reverses(monkeypatch):
     cells = [(1, -1), (1, 1), (-1, -1), (-1, 1), (2, -3)]  # the first and the last reverse
     rows = [
-        (name, seed, 0.1 * i, 0.2, 0.1, 0.25, 5 * seed + sign * now, -7 * seed + sign * later)
+        (name, seed, 0.1 * i, 0.2, 0.1, 0.25, 5 * seed + sign * now, -7 * seed + sign * later, 0.0)
         for i, (now, later) in enumerate(cells)
         for name, sign in (("alignment", 1), ("random", 0))
         for seed in SEEDS
     ]
-    names = ["selector", "seed", *ranking.SETTING, ranking.NOW, ranking.LATER]
+    names = ["selector", "seed", *ranking.SETTING, ranking.NOW, ranking.LATER, ranking.EQ1]
     use(monkeypatch, regimes=pd.DataFrame(rows, columns=names).sample(frac=1, random_state=2))
     assert numbers(ranking.reversal_is_the_rule("full")) == pytest.approx([2 / 5 - 1 / 2])
 

@@ -1,5 +1,8 @@
 """A run's tables against the published ones."""
 
+from typing import NamedTuple
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -12,6 +15,7 @@ def tables(tmp_path, monkeypatch):
     """A function that writes a table `t` of selectors a and b for the published run and for a `fast` one."""
     monkeypatch.setattr(paths, "data", lambda profile: tmp_path / profile)
     monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(comparison, "PUBLISHED", ())
     row = {"selector": "a", "metric": "m", "low": 0.4, "high": 0.6, "n_seeds": 4}
 
     def write(**means):
@@ -35,6 +39,7 @@ def test_what_lies_outside_is_shown(tables, capsys):
     tables(full=(0.5, 0.5), fast=(0.6, 0.9))
     comparison.show_verify("fast")
     said = capsys.readouterr().out
+    assert said.startswith("0 of 0 runs with a published spec and seed have rows equal to six digits; largest")
     assert "1 of    2 means inside the published interval" in said and "0.9" in said
 
 
@@ -47,3 +52,43 @@ def test_a_run_without_tables_or_with_others_says_what_to_run(tables):
     kept.to_csv(folder / "fast/t.csv", index=False)
     with pytest.raises(ValueError, match="fast/t.csv: expected the columns selector; got op, .*; run `make all PRO"):
         comparison.verify("fast")
+
+
+class Spec(NamedTuple):
+    """A spec that is its seed."""
+
+    seed: int
+
+
+def rows(values: dict[int, list[float]]) -> pd.DataFrame:
+    """Return rows of runs by seed: two scores each, the second under a word of its own."""
+    out = [(i, seed, k, v) for i, (seed, vs) in enumerate(values.items()) for k, v in zip("xy", vs)]
+    return pd.DataFrame(out, columns=["run", "seed", "split", "value"])
+
+
+@pytest.mark.parametrize(
+    "mine, equal, largest",
+    [
+        ([0.1234564, 2.0], 1, 0.0),  # six digits, as they are published
+        ([0.12346, 2.0], 0, 0.000004),
+        ([0.123456, 1.5], 0, 0.5),
+        ([np.nan, 2.0], 0, np.inf),
+        ([0.123456], 0, np.inf),  # a row is missing
+    ],
+)
+def test_runs_with_a_published_spec_are_compared_row_by_row(monkeypatch, mine, equal, largest):
+    """Seeds 0 and 1 are published and planned here, 1 is not computed yet, 7 is not of the published plan."""
+    plans = {"full": [0, 1], "fast": [0, 1, 7]}
+    for name, value in {
+        "PUBLISHED": ("t", "not there"),
+        "is_published": lambda name: name == "t",
+        "specs": lambda name, profile: [Spec(s) for s in plans[profile]],
+        "missing": lambda specs: [s for s in specs if s.seed == 1],
+        "results": lambda specs: rows({s.seed: mine for s in specs}),
+        "published": lambda name: rows({1: [5.0, 5.0], 0: [0.123456, 2.0]}),
+        "columns": lambda s: {"seed": s.seed},
+    }.items():
+        monkeypatch.setattr(comparison, name, value)
+    assert comparison.same_runs("fast").to_dict("records") == [
+        {"experiment": "t", "runs": 1, "equal": equal, "largest": pytest.approx(largest)}
+    ]

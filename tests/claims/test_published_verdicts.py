@@ -8,7 +8,7 @@ import pytest
 from lhas_utils import claims
 from lhas_utils.core import paths
 
-judge = import_module("lhas_utils.claims.judge")
+published = import_module("lhas_utils.claims.publish")
 
 
 def test_every_claim_has_a_published_verdict():
@@ -20,11 +20,25 @@ def test_every_claim_has_a_published_verdict():
 def test_every_part_of_every_claim_is_published():
     parts = pd.read_csv(paths.data("full") / "claim_parts.csv")
     assert list(parts) == claims.PARTS
-    for claim, each in parts.groupby("id", sort=False)["verdict"]:
-        assert claims.combine(each.to_list()) == claims.published_verdicts().loc[claim, "verdict"], claim
+    table = claims.published_verdicts()
+    for claim, own in parts.groupby("id", sort=False):
+        assert list(dict.fromkeys(own["score"])) == claims.get(claim)["metrics"], claim
+        first, *_ = words = list(claims.by_metric(claim, parts).values())
+        assert first == table.loc[claim, "verdict"], claim
+        stands = "" if first == "NOT TESTABLE" else f"{words.count(first)} of {len(words)}"
+        assert stands == table.loc[claim, "stands_on"], claim
 
 
-@pytest.mark.parametrize("claim", ["C25", "E01", "T04", "Q05", "X01", "D08", "D25"])
+def test_every_verdict_with_seeds_has_a_p_and_enough_seeds():
+    table = claims.published_verdicts()
+    decided = table[(table["n_seeds"] > 0) & (table["verdict"] != "NOT TESTABLE")]
+    assert decided["p"].between(0, 1).all() and (decided["n_seeds"] >= 8).all()
+    settled = decided[decided["verdict"].isin(["REPRODUCED", "EQUIVALENT", "CONTRADICTED"])]
+    assert (settled["p"] < 0.05).all() and set(settled["firm"]) <= {"yes", "fragile"}
+    assert (table.loc[table["verdict"].isin(["INCONCLUSIVE", "NOT TESTABLE"]), "firm"] == "").all()
+
+
+@pytest.mark.parametrize("claim", ["C25", "C31", "T04", "Q05", "X01", "D08", "D25"])
 def test_a_verdict_comes_out_of_the_published_rows_again(claim):
     table, parts = claims.verdicts("published", [claim])
     for name, judged in (("claims.csv", table.round(4)), ("claim_parts.csv", parts.round(6))):
@@ -42,10 +56,11 @@ def test_all_verdicts_come_out_of_the_published_rows_again(capsys):
 def judged(tmp_path, monkeypatch):
     """Two claims, published in an empty folder: a list of the two tables that judging gives from now on."""
     monkeypatch.setattr(paths, "data", lambda profile: tmp_path)
-    table = pd.DataFrame([("Z1", "PARTLY", "e", 0.1, 0.0, 0.2, 5, "full", "")] * 2, columns=claims.COLUMNS)
-    parts = pd.DataFrame([["Z1", "e", "m", 0.1, 0.0, 0.2, 0.5, 0.5, 5, 0.1, "PARTLY"]], columns=claims.PARTS)
-    tables = [table, parts]
-    monkeypatch.setattr(judge, "verdicts", lambda profile: tables)
+    row = ("Z1", "PARTLY", "3 of 3", "yes", "ours", "e", 0.1, 0.0, 0.2, 0.5, 5, "full", "")
+    table = pd.DataFrame([row] * 2, columns=claims.COLUMNS)
+    part = ["Z1", "exact", "e", "m", 0.1, 0.0, 0.2, 0.5, 0.5, 1.0, 5, 0.1, "PARTLY"]
+    tables = [table, pd.DataFrame([part], columns=claims.PARTS)]
+    monkeypatch.setattr(published, "verdicts", lambda profile, primary=None: tables)
     claims.publish()
     return tables
 
@@ -53,7 +68,7 @@ def judged(tmp_path, monkeypatch):
 def test_judging_again_finds_the_same(judged, capsys):
     assert claims.rejudge() == 0
     assert capsys.readouterr().out.splitlines()[-2:] == [
-        "2 claims: 2 PARTLY.",
+        "Our own additions and controls, 2 claims: 2 PARTLY (2 firm).",
         "Equal to the published verdicts, every effect and interval included.",
     ]
 
@@ -63,17 +78,42 @@ def test_judging_again_names_what_differs(judged, tmp_path, capsys):
     assert claims.rejudge() == 1
     said = capsys.readouterr().out
     assert "--- claims.csv, published\n+++ claims.csv, judged again" in said
-    assert "-Z1,PARTLY,e,0.1,0.0,0.2,5,full,\n+Z1,PARTLY,e,0.1,0.0,0.3,5,full," in said
+    start = "Z1,PARTLY,3 of 3,yes,ours,e,0.1,0.0"
+    assert f"-{start},0.2,0.5,5,full,\n+{start},0.3,0.5,5,full," in said
     judged[0] = judged[0].iloc[:1]
     assert claims.rejudge() == 1
-    assert "-Z1,PARTLY,e,0.1,0.0,0.2,5,full," in capsys.readouterr().out
+    assert f"-{start},0.2,0.5,5,full," in capsys.readouterr().out
     (tmp_path / "claim_parts.csv").unlink()
-    assert claims.rejudge() == 1 and "+Z1,e,m,0.1,0.0,0.2,0.5,0.5,5,0.1,PARTLY" in capsys.readouterr().out
+    assert claims.rejudge() == 1
+    assert "+Z1,exact,e,m,0.1,0.0,0.2,0.5,0.5,1.0,5,0.1,PARTLY" in capsys.readouterr().out
+
+
+def test_judging_by_another_metric_counts_what_differs_and_fails_nothing(judged, monkeypatch, capsys):
+    asked = []
+    other = judged[0].iloc[:1].assign(verdict="CONTRADICTED")
+    monkeypatch.setattr(published, "verdicts", lambda profile, primary: asked.append(primary) or (other, judged[1]))
+    published.write(published.paths.data("full") / "claims.csv", judged[0].iloc[:1].to_csv(index=False))
+    assert claims.rejudge("nll") == 0 and asked == ["nll"]
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "Z1    PARTLY -> CONTRADICTED",
+        "By nll, 1 of 1 verdicts differ from the published ones.",
+    ]
+    with pytest.raises(ValueError, match="METRIC: expected one of exact, nll, accuracy; got 'bits'"):
+        claims.rejudge("bits")
+
+
+def test_tallies_are_three_sentences_in_one_order():
+    rows = [("ours", "EQUIVALENT", "fragile"), ("papers", "REPRODUCED", "yes"), ("papers", "REPRODUCED", "fragile")]
+    table = pd.DataFrame(rows, columns=["tally", "verdict", "firm"])
+    assert claims.tallies(table).splitlines() == [
+        "The papers' experiments, 2 claims: 2 REPRODUCED (1 firm).",
+        "Our own additions and controls, 1 claims: 1 EQUIVALENT.",
+    ]
 
 
 def test_verdicts_of_an_older_layout_are_named(judged, tmp_path):
     (tmp_path / "claims.csv").write_text("id,verdict\nZ1,PARTLY\n")
     with pytest.raises(
-        ValueError, match="claims.csv: expected the columns id, verdict, part.*; got id, verdict; `make"
+        ValueError, match="claims.csv: expected the columns id, verdict, stands_on.*; got id, verdict; `make"
     ):
         claims.published_verdicts()

@@ -9,13 +9,15 @@ from lhas_utils.studies import SCORED, TARGETS
 
 
 def runs(values: dict, **more) -> pd.DataFrame:
-    """Return runs with U_imm and U_long per (label, seed) from {label: [(now, later) per seed]}."""
+    """Return runs with the current score and U_long per (label, seed) from {label: [(now, later) per seed]}."""
     rows = [(label, seed, *pair) for label, pairs in values.items() for seed, pair in enumerate(pairs)]
-    return pd.DataFrame(rows, columns=["selector", "seed", ranking.NOW, ranking.LATER]).assign(**more)
+    return pd.DataFrame(rows, columns=["selector", "seed", ranking.NOW, ranking.LATER]).assign(
+        **{ranking.EQ1: 0.0} | more
+    )
 
 
 def use(monkeypatch, **tables):
-    monkeypatch.setattr(ranking, "runs", lambda name, profile: tables[name])
+    monkeypatch.setattr(ranking, "runs", lambda name, profile, metric: tables[name])
 
 
 @pytest.mark.parametrize("later, share", [(-1, 0.5), (1, -0.5)])
@@ -41,8 +43,34 @@ def test_weights_matter_little_takes_the_largest_change(monkeypatch):
         ]
     )
     use(monkeypatch, sensitivity=changed, table1=runs({"lhas": [(0, 0.5)] * 3, "random": [(0, 9.0)] * 3}))
-    (found,) = ranking.weights_matter_little("full")
-    assert found["effect"] == pytest.approx(0.02)
+    for metric, most in (("exact", 0.05), ("nll", 0.125), ("accuracy", 0.05)):
+        (found,) = ranking.weights_matter_little("full", metric)
+        assert found["effect"] == pytest.approx(most - 0.03)
+
+
+def test_statistics_are_taken_seed_by_seed(monkeypatch):
+    """Means over seeds would agree (tau_b 1); seed 0 agrees, seed 1 is turned round, so that the mean is 0."""
+    table = runs({"a": [(1, 10), (3, 1)], "b": [(2, 20), (2, 2)], "c": [(3, 30), (1, 3)]})
+    use(monkeypatch, table1=table)
+    found = ranking.negative_kendall("full")
+    assert (found["effect"], found["n_seeds"], found["p"]) == (0, 2, 1.0)
+
+
+def test_weights_that_move_different_seeds_do_not_cancel(monkeypatch):
+    changed = pd.concat(
+        [runs({"lhas": [(0, 0.53), (0, 0.47)]}, params="a=1"), runs({"lhas": [(0, 0.5)] * 2}, params="")]
+    )
+    use(monkeypatch, sensitivity=changed, table1=runs({"lhas": [(0, 0.5)] * 2}))
+    assert ranking.weights_matter_little("full")[0]["effect"] == pytest.approx(0.02)
+
+
+def test_a_seed_without_spread_counts_as_no_relation(monkeypatch):
+    rows = [(s, seed, 0.1 * i, 0.2 * i * seed) for seed in (0, 1, 2) for i, s in enumerate("abc")]
+    use(monkeypatch, table1=pd.DataFrame(rows, columns=["selector", "seed", "concentration", "forgetting"]))
+    found = ranking.concentration_forgetting("full")
+    assert (found["effect"], found["n_seeds"]) == (pytest.approx(2 / 3), 3)
+    use(monkeypatch, table1=runs({"a": [(1, 1), (1, 0)], "b": [(1, 2), (2, -1)]}))
+    assert ranking.negative_kendall("full")["effect"] == (0 + 1) / 2
 
 
 def test_best_band_differs_chooses_on_the_other_seeds(monkeypatch):

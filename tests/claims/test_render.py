@@ -10,19 +10,27 @@ from lhas_utils import claims
 from lhas_utils.claims import Effect, ledger, render
 from lhas_utils.core import paths
 
-judge = import_module("lhas_utils.claims.judge")
+published = import_module("lhas_utils.claims.publish")
 ENTRY = {
     "id": "Z1",
     "statement": "a beats b",
     "where": "here",
     "kind": "qualitative",
+    "tally": "ours",
     "notebook": "03",
-    "smallest": 0.1,
+    "quantifier": "all",
+    "metrics": ["exact", "nll"],
+    "smallest": {"exact": 0.1, "nll": 0.3},
     "test": "x",
     "minutes": 4,
-    "contrasts": [{"metric": "current", "a": "loss", "b": "random", "direction": "greater"}],
+    "contrasts": [{"quantity": "current", "a": "loss", "b": "random", "direction": "greater"}],
 }
-ROW = {"verdict": "PARTLY", "part": "e", "effect": 0.1, "low": 0.05, "high": 0.15, "n_seeds": 12, "note": "two parts"}
+ROW = {"verdict": "PARTLY", "stands_on": "1 of 2", "firm": "fragile", "tally": "ours", "part": "e"}
+ROW |= {"effect": 0.1, "low": 0.05, "high": 0.15, "p": 0.012, "n_seeds": 12, "note": "two parts"}
+WORDS = pd.DataFrame({"id": "Z1", "score": ["exact", "nll"], "verdict": ["PARTLY", "CONTRADICTED"]})
+ABOVE = "an interval above 0, an effect of at least 0.1 (exact) and p < 0.05 in every part"
+BELOW = "an interval below 0 with p < 0.05 in a part"
+INSIDE = "effects surely inside +-0.1"
 
 
 def effect(low, high, name="e") -> Effect:
@@ -38,7 +46,9 @@ def publish(tmp_path, monkeypatch):
         for module in (render, ledger):
             monkeypatch.setattr(module, "published_verdicts", lambda: table)
             monkeypatch.setattr(module, "contract", lambda: {"Z1": ENTRY})
-        monkeypatch.setattr(render, "get", lambda claim: ENTRY)
+        for module in (render, published):
+            monkeypatch.setattr(module, "get", lambda claim: ENTRY)
+        monkeypatch.setattr(ledger, "published_parts", lambda: WORDS)
         monkeypatch.setattr(ledger, "effects", lambda claim, profile: list(found))
         monkeypatch.setattr(paths, "claims", lambda profile: tmp_path)
 
@@ -49,18 +59,28 @@ def test_terminal_readme_and_table_show_one_record(publish, capsys):
     publish()
     r = claims.record("Z1")
     assert r.effect == "+0.100 [+0.050, +0.150]" and (r.seeds, r.part, r.verdict) == (12, "e", "PARTLY")
-    assert r.evidence == "+0.100 [+0.050, +0.150], 12 seeds; weakest part: e"
+    assert r.evidence == "+0.100 [+0.050, +0.150], p = 0.012, 12 seeds; weakest part: e"
+    assert (r.p, r.stands_on, r.tally) == ("p = 0.012", "1 of 2, fragile", "ours")
     assert r.quoted == "quoted current: loss 61.9, random 58.2 (+3.7)"
-    assert r.change.startswith("an interval above 0 and an effect of at least 0.1 in every part; or an interval")
-    assert claims.markdown_row(r) == "| Z1 | a beats b | here | +0.100 [+0.050, +0.150] | 12 | PARTLY |"
+    assert r.change == f"{ABOVE}; or {BELOW} or {INSIDE}"
+    cells = "Z1 | a beats b | here | +0.100 [+0.050, +0.150] | 0.012 | 12 | PARTLY | 1 of 2, fragile"
+    assert claims.markdown_row(r) == f"| {cells} |"
+    assert render.HEADER.count("|") == 2 * claims.markdown_row(r).count("|")
     assert ledger.table().loc["Z1"].to_dict() == {k: v for k, v in r._asdict().items() if k != "claim"}
     ledger.show()
     said = capsys.readouterr().out
     assert said == claims.text(r) + "\n"
-    for text in ("Z1  PARTLY: a beats b", r.evidence, r.quoted, "make claim ID=Z1   (4 min)", "here; notebook 03"):
+    for text in (
+        "Z1  PARTLY (1 of 2, fragile): a beats b",
+        r.evidence,
+        r.quoted,
+        "make claim ID=Z1   (4 min)",
+        "here; notebook 03",
+    ):
         assert text in said
     ledger.show_lines()
-    assert capsys.readouterr().out == "Z1    PARTLY             a beats b\n"
+    counted = "Our own additions and controls, 1 claims: 1 PARTLY."
+    assert capsys.readouterr().out == f"Z1    PARTLY         1 of 2, fragile  a beats b\n\n{counted}\n"
     ledger.show("CONTRADICTED")
     assert capsys.readouterr().out == ""
 
@@ -76,9 +96,9 @@ def test_contradicted_claims_are_shown_with_their_parts(publish, capsys):
 
 
 def test_an_effect_without_seeds_is_exact(publish):
-    publish(n_seeds=0)
-    assert claims.record("Z1").evidence.endswith("exact; weakest part: e")
-    assert "|  | PARTLY |" in claims.markdown_row(claims.record("Z1"))
+    publish(n_seeds=0, p=float("nan"))
+    assert claims.record("Z1").evidence == "+0.100 [+0.050, +0.150], exact; weakest part: e"
+    assert "+0.150] |  |  | PARTLY |" in claims.markdown_row(claims.record("Z1"))
 
 
 def test_before_anything_is_published_the_claim_stands_alone(publish, monkeypatch):
@@ -86,7 +106,7 @@ def test_before_anything_is_published_the_claim_stands_alone(publish, monkeypatc
     nothing = pd.DataFrame(columns=claims.COLUMNS).set_index("id")
     r = claims.record("Z1", nothing)
     assert (r.verdict, r.effect, r.evidence, r.seeds) == ("not published yet", "", "", 0)
-    assert r.change.endswith(": contradicted")
+    assert r.change == f"{ABOVE}: reproduced; {BELOW}: contradicted; {INSIDE}: equivalent"
     monkeypatch.setattr(ledger, "published_verdicts", lambda: nothing)
     assert ledger.counts().startswith("1 claims. No published run yet")
 
@@ -102,7 +122,7 @@ def test_a_part_that_a_small_run_leaves_out_is_not_compared(publish, capsys):
     for mine in ([effect(0.1, 0.1)], []):
         publish(mine, part="another")
         claims.check_claim("Z1", SimpleNamespace(profile="fast"))
-        said = "another: +0.100 [+0.050, +0.150], 12 seeds; this run leaves it out, PROFILE=full computes it"
+        said = "another: +0.100 [+0.050, +0.150], p = 0.012, 12 seeds; this run leaves it out, PROFILE=full computes it"
         assert said in capsys.readouterr().out
 
 
@@ -118,14 +138,41 @@ def test_a_small_run_agrees_or_not_and_never_judges(publish, tmp_path, capsys, o
     publish([effect(own, own)])
     claims.check_claim("Z1", SimpleNamespace(profile="fast"))
     said = capsys.readouterr().out
-    assert f"this run's is {word}" in said and "verdict     PARTLY" in said
+    assert f"this run's is {word}" in said and "verdict     PARTLY (1 of 2, fragile)\n" in said
+    assert "    by metric   exact PARTLY, nll CONTRADICTED\n    would change our mind: an interval above 0" in said
+    assert f"    this run    e: +{own:.3f} [+{own:.3f}, +{own:.3f}], p = 1, 8 seeds\n" in said
     assert '"verdict": "PARTLY"' in (tmp_path / "Z1.json").read_text()
 
 
 def test_the_full_run_judges_for_itself(publish, tmp_path, monkeypatch, capsys):
     publish([effect(0.2, 0.4)])
     judged = pd.DataFrame([{"id": "Z1"} | ROW | {"verdict": "REPRODUCED"}])
-    monkeypatch.setattr(ledger, "verdicts", lambda profile, ids: (judged, pd.DataFrame()))
+    monkeypatch.setattr(ledger, "verdicts", lambda profile, ids: (judged, WORDS.assign(verdict="REPRODUCED")))
     claims.check_claim("Z1", SimpleNamespace(profile="full"))
     said = capsys.readouterr().out
-    assert "verdict     REPRODUCED" in said and "published" not in said
+    assert "verdict     REPRODUCED (" in said and "published" not in said
+    assert "by metric   exact REPRODUCED, nll REPRODUCED" in said
+
+
+@pytest.mark.parametrize(
+    "verdict, change",
+    [
+        ("REPRODUCED", f"{BELOW} or {INSIDE}, in another world or with more seeds"),
+        ("CONTRADICTED", ABOVE),
+        ("EQUIVALENT", f"{ABOVE}; or {BELOW}"),
+        ("INCONCLUSIVE", f"{ABOVE}: reproduced; {BELOW}: contradicted; {INSIDE}: equivalent"),
+    ],
+)
+def test_what_would_change_our_mind_follows_from_the_rule(publish, verdict, change):
+    publish(verdict=verdict)
+    assert claims.record("Z1").change == change
+
+
+def test_what_cannot_be_equivalent_says_so_and_each_part_counts(publish, monkeypatch):
+    publish(verdict="REPRODUCED")
+    free = ENTRY | {"quantifier": "each", "smallest": {"exact": 0.0, "nll": 0.0}}
+    monkeypatch.setattr(render, "get", lambda claim: free)
+    change = "an interval below 0 with p < 0.05 in every part, in another world or with more seeds"
+    assert claims.record("Z1").change == change
+    monkeypatch.setattr(render, "get", lambda claim: free | {"kind": "exact"})
+    assert claims.record("Z1").change == "a correction of the printed numbers or of the formula"

@@ -12,6 +12,8 @@ from .contract import SCORES, TALLIES, get
 from .gate_checks import require
 from .judge import COLUMNS, PARTS, VERDICTS, combine, verdicts
 
+NUMBERS = ("effect", "low", "high", "p")  # empty where a claim has none; the other columns are words
+
 
 def _files() -> dict[str, str]:
     """Return the two files of verdicts of the published rows as name -> text; none where the world fails its gate."""
@@ -29,11 +31,11 @@ def publish() -> None:
 
 
 def _read(source: Path | io.StringIO) -> pd.DataFrame:
-    table = pd.read_csv(source, keep_default_na=False, na_values=[""])
+    table = pd.read_csv(source, keep_default_na=False, na_values={c: [""] for c in NUMBERS})
     if list(table.columns) != COLUMNS:
         found = f"expected the columns {', '.join(COLUMNS)}; got {', '.join(table.columns)}"
         raise ValueError(f"claims.csv: {found}; `make all PROFILE=full` writes it again")
-    return table.set_index("id").fillna({"stands_on": "", "firm": "", "part": "", "note": ""})
+    return table.set_index("id")
 
 
 def published_verdicts() -> pd.DataFrame:
