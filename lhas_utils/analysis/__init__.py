@@ -11,6 +11,7 @@ from .summary import runs, summary
 from .tables import (
     TEXT_METRICS,
     against_random,
+    arms,
     evidence,
     minus_random,
     save_table,

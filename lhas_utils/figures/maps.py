@@ -7,9 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from .style import NAMES
-
-SIGNED = "PuOr_r"  # purple below zero, orange above, in every figure
+from .style import NAMES, SIGNED
 
 
 def cells(ax: Axes, table: pd.DataFrame, text: pd.DataFrame, *, va: str = "center", **look) -> AxesImage:
