@@ -17,4 +17,5 @@ from .tables import (
     save_table,
     text_summary,
     text_table,
+    with_differences,
 )

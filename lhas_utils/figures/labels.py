@@ -23,7 +23,7 @@ def name_points(ax: Axes, places: dict[str, tuple[float, float]]) -> None:
     whiskers = (bar for drawn in ax.containers for bar in drawn.lines[2])
     ends = (ax.transData.transform(segment) for bar in whiskers for segment in bar.get_segments())
     taken += [Bbox(segment).padded(2) for segment in ends]
-    around = [(r * np.cos(a), r * np.sin(a)) for r in (6, 10, 15, 22) for a in np.arange(12) * np.pi / 6]
+    around = [(r * np.cos(a), r * np.sin(a)) for r in (6, 10, 15, 22, 30) for a in np.arange(12) * np.pi / 6]
     for i, (name, at) in enumerate(places.items()):
         label = ax.annotate(name, at, (0, 0), textcoords="offset points", fontsize=7)
         label.set_in_layout(False)
@@ -40,6 +40,6 @@ def name_points(ax: Axes, places: dict[str, tuple[float, float]]) -> None:
             covered = sum(_common(box, other) for other in taken)
             outside = box.width * box.height - _common(box, ax.bbox)
             gaps = np.hypot(*(np.clip(dots, box.min, box.max) - dots).T)  # from each point to the label
-            return covered + 2 * outside + 100 * (gaps < gaps[i]).sum() + 0.2 * np.hypot(*place)
+            return covered + 2 * outside + 60 * (gaps < gaps[i]).sum() + 0.2 * np.hypot(*place)
 
         taken.append(put(min(around, key=cost)).padded(1))

@@ -25,9 +25,9 @@ class Style(NamedTuple):
 
 STYLES = {
     "random": Style("#000000", "o", "Random"),
-    "balanced": Style("#44AA99", (5, 0, 0), "Balanced random"),
-    "rs2": Style("#999933", (6, 2, 0), "RS2 (fresh every epoch)"),
-    "length": Style("#661100", "H", "Length"),
+    "balanced": Style("#44AA99", MarkerStyle("o", "left"), "Balanced random"),
+    "rs2": Style("#999933", MarkerStyle("o", "bottom"), "RS2 (fresh every epoch)"),
+    "length": Style("#661100", (3, 1, 0), "Length"),
     "start": Style("#8C8C8C", "x", "No training"),
     "loss": Style("#E69F00", "s", "Loss"),
     "gradient": Style("#D55E00", "D", "Gradient (norm)"),

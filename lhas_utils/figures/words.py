@@ -1,5 +1,7 @@
 """A finding in words, made from a row of a table: nobody types a result."""
 
+import re
+
 import pandas as pd
 
 from .style import NAMES, UNITS, side, style_of
@@ -28,7 +30,7 @@ def found(
     if len(rows) != 1:
         raise ValueError(f"found: expected one row of {selector!r} and {quantity!r}; got {len(rows)}")
     row = rows.iloc[0]
-    name = NAMES.get(quantity, quantity)
+    name = re.sub(r" (\$.*?\$|\(lower is better\))", "", NAMES.get(quantity, quantity))
     name = name if name[1:2].isupper() else name[0].lower() + name[1:]
     numbers = f"{row['mean']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] in {UNITS[metric]}"
     seeds = f"{row['n_seeds']} {'seed' if row['n_seeds'] == 1 else 'seeds'}"
