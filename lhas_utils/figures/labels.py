@@ -40,6 +40,6 @@ def name_points(ax: Axes, places: dict[str, tuple[float, float]]) -> None:
             covered = sum(_common(box, other) for other in taken)
             outside = box.width * box.height - _common(box, ax.bbox)
             gaps = np.hypot(*(np.clip(dots, box.min, box.max) - dots).T)  # from each point to the label
-            return covered + 2 * outside + 60 * (gaps < gaps[i]).sum() + 0.2 * np.hypot(*place)
+            return 3 * covered + 2 * outside + 60 * (gaps < gaps[i]).sum() + 0.2 * np.hypot(*place)
 
         taken.append(put(min(around, key=cost)).padded(1))

@@ -26,7 +26,7 @@ class Style(NamedTuple):
 STYLES = {
     "random": Style("#000000", "o", "Random"),
     "balanced": Style("#44AA99", MarkerStyle("o", "left"), "Balanced random"),
-    "rs2": Style("#999933", MarkerStyle("o", "bottom"), "RS2 (fresh every epoch)"),
+    "rs2": Style("#999933", MarkerStyle("o", "bottom"), "RS2"),
     "length": Style("#661100", (3, 1, 0), "Length"),
     "start": Style("#8C8C8C", "x", "No training"),
     "loss": Style("#E69F00", "s", "Loss"),

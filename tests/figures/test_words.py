@@ -28,7 +28,7 @@ TABLE = pd.DataFrame(
         ("lhas", "forgetting", "LHAS is worse than Random in forgetting: +0.080 [+0.050, +0.110] in exact match (12"),
         ("lhas", "ood", "LHAS is not told apart from Random in OOD: -0.000 [-0.020, +0.020] in exact match (8 seeds,"),
         ("lhas", "immediate_utility", "LHAS is worse than Random in immediate utility: -0.080 [-0.110, -0.050] in"),
-        ("rs2", "now", "RS2 (fresh every epoch) is not told apart from Random in gain now: +0.500 [+0.500, +0.500] in"),
+        ("rs2", "now", "RS2 is not told apart from Random in gain now: +0.500 [+0.500, +0.500] in"),
     ],
 )
 def test_the_sentence(selector, quantity, words):
