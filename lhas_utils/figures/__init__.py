@@ -17,5 +17,5 @@ from .comparisons import (
 )
 from .maps import heatmap, regimes
 from .sidecar import save_figure
-from .style import COLOURS, LABELS, MARKERS, NAMES, UNITS, forest, interval, show, style, style_of, subplots
+from .style import COLOURS, LABELS, MARKERS, NAMES, UNITS, forest, interval, show, side, style, style_of, subplots
 from .words import found
