@@ -14,7 +14,7 @@ from .analysis import statistics as stats
 from .claims import check_claim, ledger, quoted, ranking
 from .core import ModelSpec, TrainSpec
 from .figures import difficulty_figures as difficulty_plots
-from .figures import save_figure
+from .figures import found, save_figure
 from .figures import theory_figures as theory_plots
 from .reader import check_selector, compare, context, exercises, explain, live, start
 from .runs import ABLATIONS, WEIGHTS, base_line, experiment, picks, published, results, text_specs
@@ -25,9 +25,9 @@ from .worlds import WorldSpec
 plots = regime_plots = figures
 
 __all__ = """
-    ABLATIONS ModelSpec RunSpec SELECTORS SelectionContext TrainSpec WEIGHTS WorldSpec analysis base_line check_claim
-    check_selector claims compare context core coverage difficulty_plots evidence exercises experiment explain figures
-    gate gate_line learning ledger live metrics minus_random picks plots published quoted ranking regime_plots results
-    runs save_figure save_table selection selectors signals standardise start stats studies summary text_specs theory
-    theory_plots top_k worlds
+    ABLATIONS ModelSpec RunSpec SELECTORS SelectionContext TrainSpec WEIGHTS WorldSpec analysis base_line
+    check_claim check_selector claims compare context core coverage difficulty_plots evidence exercises experiment
+    explain figures found gate gate_line learning ledger live metrics minus_random picks plots published quoted
+    ranking regime_plots results runs save_figure save_table selection selectors signals standardise start stats
+    studies summary text_specs theory theory_plots top_k worlds
 """.split()

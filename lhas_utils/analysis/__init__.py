@@ -12,10 +12,12 @@ from .summary import runs, summary
 from .tables import (
     TEXT_METRICS,
     against_random,
+    arms,
     evidence,
     minus_random,
     save_table,
     text_summary,
     text_table,
+    with_differences,
 )
 from .tuning import choice, halving

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from ..core import paths, write
 from ..runs import to_csv
-from .statistics import interval, table
+from ..studies import FRESH, START
+from .statistics import differences, interval, table
 from .summary import summary
 
 INTERVALS = ("metric", "mean", "low", "high", "n_seeds")
@@ -73,6 +75,31 @@ def evidence(
         seeds = int(own["n_seeds"].max())
         sentence += f"; this run's slice of {seeds} seed(s) agrees in {near:.0%} of {len(both)} means"
     return published, sentence
+
+
+def arms(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return runs of the experiment `baselines` under the names of their arms.
+
+    Those of no steps are `start`, those that draw a new random subset every epoch `rs2`, as in the common start.
+
+    Args:
+        runs: one row per run: columns selector, steps, reselect.
+    """
+    fresh = np.where(runs["reselect"] > 1, FRESH, runs["selector"])
+    return runs.assign(selector=np.where(runs["steps"] == 0, START, fresh))
+
+
+def with_differences(runs: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] = ("score",)) -> pd.DataFrame:
+    """Return runs twice, told apart by the column `minus`: `nothing`, as they are, and `random`, less Random's.
+
+    Args:
+        runs: one row per run, possibly none. metrics: what is subtracted, at the same seed and condition.
+        by: columns that name a condition; each has a run of Random at every seed that is to be kept.
+    """
+    if runs.empty:
+        return runs
+    paired = [differences(g, g[g["selector"] == "random"], metrics) for _, g in runs.groupby(list(by), sort=False)]
+    return pd.concat([runs.assign(minus="nothing"), *(d.assign(minus="random") for d in paired)], ignore_index=True)
 
 
 def minus_random(intervals: pd.DataFrame, by: str, metric: str, selector: str = "alignment") -> str:

@@ -1,6 +1,7 @@
 """Numbers become pictures: every selector in one colour, every figure with a sidecar of what it shows."""
 
-from . import difficulty_figures, maps, theory_figures
+from . import branch_figures, difficulty_figures, maps, theory_figures
+from .branch_figures import learning, low_start, now_later
 from .comparisons import (
     concentration,
     conditions,
@@ -17,4 +18,5 @@ from .comparisons import (
 from .lhas_figures import lhas_map
 from .maps import heatmap, regimes
 from .sidecar import save_figure
-from .style import COLOURS, LABELS, MARKERS, NAMES, forest, interval, show, style, style_of, subplots
+from .style import COLOURS, LABELS, MARKERS, NAMES, UNITS, forest, interval, show, side, style, style_of, subplots
+from .words import found

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis import statistics
-from .style import NAMES, STYLES, forest, interval, legend_below, point, style_of
+from .style import NAMES, STYLES, UNITS, by_side, forest, interval, legend_below, point, style_of
 
 
 def scatter(ax: Axes, intervals: pd.DataFrame, x: str, y: str) -> Axes:
@@ -24,18 +24,19 @@ def scatter(ax: Axes, intervals: pd.DataFrame, x: str, y: str) -> Axes:
     return ax
 
 
-def curves(ax: Axes, probe: pd.DataFrame) -> Axes:
+def curves(ax: Axes, probe: pd.DataFrame, metric: str = "exact") -> Axes:
     """Draw the adaptation curve of each selector: mean over seeds with its 95 % interval as a band; return the axes.
 
     Args:
         probe: columns selector, seed, step, value (one value per seed and step, a mean over stages).
+        metric: of the values; it names the axis.
     """
     for name, group in probe.groupby("selector", sort=False):
         steps = group.groupby("step")["value"]
         mean, low, high = np.transpose([statistics.interval(values) for _, values in steps])
         ax.plot(list(steps.groups), mean, ms=4, lw=1.1, **point(name))
         ax.fill_between(list(steps.groups), low, high, color=style_of(name).colour, alpha=0.12, lw=0)
-    ax.set(xlabel="updates on the next stage", ylabel="accuracy on the next stage")
+    ax.set(xlabel="updates on the next stage", ylabel=f"next stage, {UNITS[metric]}")
     return ax
 
 
@@ -56,17 +57,19 @@ def gap(ax: Axes, null: np.ndarray, observed: dict[str, float]) -> Axes:
     return ax
 
 
-def rank_reversal(intervals: pd.DataFrame, probe: pd.DataFrame, null: np.ndarray, observed: dict[str, float]) -> Figure:
+def rank_reversal(
+    intervals: pd.DataFrame, probe: pd.DataFrame, null: np.ndarray, observed: dict[str, float], metric: str = "exact"
+) -> Figure:
     """Return Fig. 2: (a) now against later, (b) adaptation curves, (c) OOD against forgetting, (d) gap.
 
     Args:
         intervals: as for `scatter`, with immediate_utility, future_auc, forgetting and ood.
-        probe: as for `curves`.
+        probe, metric: as for `curves`.
         null, observed: as for `gap`.
     """
     fig, axes = plt.subplots(2, 2, figsize=(7.2, 5.8))
     scatter(axes[0, 0], intervals, "immediate_utility", "future_auc")
-    curves(axes[0, 1], probe)
+    curves(axes[0, 1], probe, metric)
     scatter(axes[1, 0], intervals, "forgetting", "ood")
     gap(axes[1, 1], null, observed)
     _letters(fig)
@@ -109,13 +112,15 @@ def diagnostics(intervals: pd.DataFrame) -> Figure:
 def differences(intervals: pd.DataFrame, metrics: list[str], against: str = "Random") -> Figure:
     """Return a figure of paired differences with intervals: one panel per metric, one row per label, a line at zero.
 
+    Blue is better than what was subtracted, red worse, grey not told apart (`style.side`).
+
     Args:
         intervals: columns label, selector (whose style the row has), metric, mean, low, high.
         metrics: one panel each.
         against: what was subtracted.
     """
     panels = {m: f"{NAMES.get(m, m)},\nminus {against}" for m in metrics}
-    fig = forest(intervals, panels, by="label", width=3.6)
+    fig = forest(intervals, panels, by="label", width=3.6, look=by_side)
     for ax in fig.axes:
         ax.axvline(0, color="0.6", lw=0.8, zorder=0)
     return fig
@@ -164,7 +169,7 @@ def real_text(intervals: pd.DataFrame) -> Figure:
 
 
 def conditions(intervals: pd.DataFrame, x: str, metrics: list[str], order: list[str] | None = None) -> Figure:
-    """Return a figure with one panel per metric: a condition on the x axis, one line with intervals per selector.
+    """Return a figure with one panel per metric: a condition on the x axis, a point with its interval per selector.
 
     Args:
         intervals: columns selector, `x` (texts), metric, mean, low, high.
@@ -175,11 +180,14 @@ def conditions(intervals: pd.DataFrame, x: str, metrics: list[str], order: list[
     looks = {name: point(name) for name in dict.fromkeys(intervals["selector"])}
     names = [name for name in STYLES if name in looks]
     for ax, metric in zip(axes[0], metrics):
+        apart = min(0.1, 0.7 / len(names))
         for k, name in enumerate(names):
             part = intervals[(intervals["selector"] == name) & (intervals["metric"] == metric)].set_index(x)
             part = part.loc[[o for o in order if o in part.index]]
-            at = np.array([order.index(o) for o in part.index]) + 0.08 * (k - (len(names) - 1) / 2)
-            interval(ax, at, part, ls="-", lw=0.8, **looks[name])
+            at = np.array([order.index(o) for o in part.index]) + apart * (k - (len(names) - 1) / 2)
+            interval(ax, at, part, **looks[name])
+        for edge in range(1, len(order)):
+            ax.axvline(edge - 0.5, color="0.9", lw=0.8, zorder=0)
         ax.set_xticks(range(len(order)), order, rotation=15 if max(map(len, order)) > 8 else 0)
         ax.set(xlabel=x, ylabel=NAMES.get(metric, metric))
     legend_below(fig)

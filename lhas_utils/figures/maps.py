@@ -1,5 +1,7 @@
 """Figures that are maps: a matrix of numbers, and the regime map of the first study."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -7,9 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from .style import NAMES
-
-SIGNED = "PuOr_r"  # purple below zero, orange above, in every figure
+from .style import NAMES, SIGNED, side
 
 
 def cells(ax: Axes, table: pd.DataFrame, text: pd.DataFrame, *, va: str = "center", **look) -> AxesImage:
@@ -54,11 +54,14 @@ def heatmap(table: pd.DataFrame, label: str, centre: float | None = None, fmt: s
     return fig
 
 
-def regimes(intervals: pd.DataFrame) -> Figure:
+def regimes(intervals: pd.DataFrame, metrics: Sequence[str] = ("current", "long_horizon")) -> Figure:
     """Return the regime map: alignment minus Random now (above) and later (below), with intervals in the cells.
+
+    Blue is better than Random, red worse; a cell whose interval holds 0 has no colour (`style.side`).
 
     Args:
         intervals: columns alignment, precursors, noise, budget (numbers or their texts), metric, mean, low, high.
+        metrics: what is above and what is below.
     """
     knobs = {
         "alignment": "stage alignment",
@@ -70,12 +73,14 @@ def regimes(intervals: pd.DataFrame) -> Figure:
     shift = values[(values["noise"] == 0.1) & (values["budget"] == 0.25)]
     strain = values[(values["alignment"] == 0.0) & (values["precursors"] == 0.2)]
     fig, axes = plt.subplots(2, 2, figsize=(7.2, 5.2))
-    for row, metric in zip(axes, ("immediate_utility", "long_horizon")):
+    for row, metric in zip(axes, metrics):
         top = values.loc[values["metric"] == metric, "mean"].abs().max()
         for ax, (part, y, x) in zip(row, ((shift, "precursors", "alignment"), (strain, "noise", "budget"))):
             part = part[part["metric"] == metric]
+            sides = [abs(side(cell, metric)) for _, cell in part.iterrows()]
             text = [f"{m:+.2f}\n[{low:.2f}, {high:.2f}]" for m, low, high in part[["mean", "low", "high"]].to_numpy()]
-            table, text = (part.assign(text=text).pivot(index=y, columns=x, values=c) for c in ("mean", "text"))
+            part = part.assign(text=text, shown=part["mean"] * sides)
+            table, text = (part.pivot(index=y, columns=x, values=c) for c in ("shown", "text"))
             image = cells(ax, table, text, origin="lower", cmap=SIGNED, vmin=-top, vmax=top)
             ax.set(xlabel=knobs[x], ylabel=knobs[y])
         fig.colorbar(image, ax=row, label=f"{NAMES[metric]},\nminus Random")

@@ -1,8 +1,9 @@
-"""How every figure looks: one colour, marker and label per selector, one error bar, one forest plot.
+"""How every figure looks: a colour, marker and label per selector, one rule for signs, one error bar, one forest plot.
 
 Colours go back to Okabe and Ito; a marker says the same a second time for who does not see them.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -24,6 +25,10 @@ class Style(NamedTuple):
 
 STYLES = {
     "random": Style("#000000", "o", "Random"),
+    "balanced": Style("#44AA99", MarkerStyle("o", "left"), "Balanced random"),
+    "rs2": Style("#999933", MarkerStyle("o", "bottom"), "RS2"),
+    "length": Style("#661100", (3, 1, 0), "Length"),
+    "start": Style("#8C8C8C", "x", "No training"),
     "loss": Style("#E69F00", "s", "Loss"),
     "gradient": Style("#D55E00", "D", "Gradient (norm)"),
     "alignment": Style("#CC79A7", "^", "Gradient (alignment)"),
@@ -46,20 +51,45 @@ STYLES = {
 COLOURS = {name: s.colour for name, s in STYLES.items()}
 MARKERS = {name: s.marker for name, s in STYLES.items()}
 LABELS = {name: s.label for name, s in STYLES.items()}
+UNITS = {"exact": "exact match", "accuracy": "token accuracy", "nll": "nats a token"}  # metric -> what it counts in
 NAMES = {
-    "current": "Current (token accuracy)",
+    "current": "Current",
+    "start": "Score before the stage",
+    "now": "Gain now",
+    "next_auc": "Next stage, AUC",
+    "next_gain": "Next stage, AUC minus start",
+    "later": "Later (AUC - forgetting + OOD)",
     "immediate_utility": "Immediate utility $U_{imm}$",
     "future_auc": "Future adaptation AUC",
     "future_auc_minus_start": "Future AUC minus start",
     "forgetting": "Forgetting (lower is better)",
-    "ood": "OOD accuracy",
-    "worst_task": "Worst-task accuracy",
-    "final_average": "Final average accuracy",
+    "ood": "OOD",
+    "worst_task": "Worst task",
+    "final_average": "Final average",
     "long_horizon": "Long-horizon utility $U_{long}$",
     "concentration": "Update concentration C(S)",
     "entropy": "Capability entropy (nats)",
     "forward_transfer": "Forward transfer",
 }
+LOWER = frozenset(  # quantities of which less is better
+    "forgetting forgetting_nll current_nll future_auc_nll ood_nll imbalance gini adaptation_tokens".split()
+)
+SIGN = {1: "#2166AC", -1: "#B2182B", 0: "0.6"}  # better than what is compared with, worse, not told apart
+SIGNED = "RdBu"  # the same in maps: red below zero, blue above
+
+
+def side(row: pd.Series, quantity: str) -> int:
+    """Return 1 where a difference's interval lies on the better side of 0, -1 on the worse, 0 where it holds 0.
+
+    One seed has no interval and tells nothing.
+
+    Args:
+        row: low and high, and n_seeds where it is known. quantity: its name; of some, less is better (`LOWER`).
+    """
+    if row.get("n_seeds", 2) < 2:
+        return 0
+    sign = int(row["low"] > 0) - int(row["high"] < 0)
+    return -sign if quantity in LOWER else sign
 
 
 def style() -> None:
@@ -124,7 +154,14 @@ def point(name: str) -> dict[str, object]:
 
 
 def forest(
-    table: pd.DataFrame, panels: dict[str, str], *, column: str = "metric", by: str = "selector", rows=None, width=1.8
+    table: pd.DataFrame,
+    panels: dict[str, str],
+    *,
+    column: str = "metric",
+    by: str = "selector",
+    rows=None,
+    width=1.8,
+    look: Callable[[pd.Series], dict] = lambda row: point(row["selector"]),
 ) -> Figure:
     """Return a figure of means with intervals, a panel for each metric and a row for each selector or label.
 
@@ -134,17 +171,23 @@ def forest(
         by: column that names a row: `selector`, shown by its label, or one that holds labels.
         rows: order of the rows; that of the table by default.
         width: of a panel, in inches.
+        look: of a row, arguments of `interval`.
     """
     rows = list(dict.fromkeys(table[by])) if rows is None else list(rows)
     size = width * len(panels), 0.26 * len(rows) + 0.9
     fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for ax, (value, label) in zip(axes[0], panels.items()):
         for _, row in table[(table[column] == value) & table[by].isin(rows)].iterrows():
-            interval(ax, row, rows.index(row[by]), **point(row["selector"]))
+            interval(ax, row, rows.index(row[by]), **look(row))
         ax.set_xlabel(label)
     axes[0, 0].set_yticks(range(len(rows)), [style_of(r).label if by == "selector" else r for r in rows])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     return fig
+
+
+def by_side(row: pd.Series) -> dict[str, object]:
+    """Return the look of a difference: its selector's marker in the colour of its `side`."""
+    return point(row["selector"]) | {"color": SIGN[side(row, row["metric"])]}
 
 
 def legend_below(fig: Figure, ncols: int = 4, **look) -> None:

@@ -11,6 +11,7 @@ from datasets import Dataset
 from ..core import number
 from ..learning import copy_of, encode, load_base
 from ..runs import table1
+from ..runs.grids import FIRST
 from ..selection import History, SelectionContext, checked
 
 SCORES = tuple(
@@ -19,11 +20,12 @@ SCORES = tuple(
 
 
 def context(
-    profile: str = "fast", seed: int = 0, stage: int = 1, selected: int = 60, pool: Dataset | None = None
+    profile: str = "fast", seed: int = FIRST, stage: int = 1, selected: int = 60, pool: Dataset | None = None
 ) -> SelectionContext:
     """Return the context a selector meets at one stage, with the base model standing for M_{t-1}.
 
     Args:
+        seed: of the world and the base model; those of an evaluation seed are in the cache once its runs are.
         stage: 0 .. 4; before it, `selected` random examples of the first stage are in the history.
         pool: another `datasets.Dataset` in place of the stage's own pool.
     """

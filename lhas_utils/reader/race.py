@@ -13,6 +13,7 @@ from ..analysis import summary
 from ..core import choose
 from ..core.settings import is_live
 from ..runs import missing, results, table1
+from ..runs.grids import FIRST
 from ..selection import SELECTORS, name_of
 from .conformance import returned
 from .practice import context
@@ -24,7 +25,7 @@ def compare(
     select: Callable,
     against: str | Sequence[str] = ("random", "gradient", "lhas"),
     profile: str = "fast",
-    seeds: int | Sequence[int] = (0, 1),
+    seeds: int | Sequence[int] = (FIRST, FIRST + 1),
 ) -> pd.DataFrame:
     """Run a selector through all stages against known ones; draw the result and return the table.
 

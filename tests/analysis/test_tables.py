@@ -68,3 +68,35 @@ def test_minus_random_keeps_the_order_of_the_conditions():
     table = pd.DataFrame(rows, columns=["selector", "b", "metric", "mean"])
     table.loc[table["selector"] == "alignment", "mean"] -= 0.2
     assert analysis.minus_random(table, "b", "m") == "50 % -0.20, 10 % -0.20"
+
+
+def test_the_arms_of_the_baselines_have_names():
+    rows = [("balanced", 80, 1), ("random", 80, 7), ("random", 0, 1), ("random", 80, 1), ("length", 80, 1)]
+    table = pd.DataFrame(rows, columns=["selector", "steps", "reselect"])
+    before = table.copy()
+    assert analysis.arms(table)["selector"].to_list() == ["balanced", "rs2", "start", "random", "length"]
+    pd.testing.assert_frame_equal(table, before)
+
+
+def test_differences_are_at_the_same_seed_and_condition():
+    rows = [("random", 0, "x", 1.0), ("lhas", 0, "x", 1.5), ("random", 1, "x", 2.0), ("lhas", 1, "x", 2.25)]
+    rows += [("random", 0, "y", 10.0), ("lhas", 0, "y", 9.0), ("lhas", 2, "y", 9.0)]  # seed 2 has no Random
+    table = pd.DataFrame(rows, columns=["selector", "seed", "score", "m"])
+    both = analysis.with_differences(table, ["m"])
+    as_is = both[both["minus"] == "nothing"].drop(columns="minus")
+    pd.testing.assert_frame_equal(as_is, table)
+    less = both[(both["minus"] == "random") & (both["selector"] == "lhas")]
+    assert less[["score", "seed", "m"]].to_numpy().tolist() == [["x", 0, 0.5], ["x", 1, 0.25], ["y", 0, -1.0]]
+    assert (both[(both["minus"] == "random") & (both["selector"] == "random")]["m"] == 0).all()
+
+
+def test_the_condition_may_be_of_several_columns():
+    rows = [(s, 0, a, b, 1.0 * (s == "lhas") + a + b) for s in ("random", "lhas") for a in (0, 1) for b in (0, 5)]
+    table = pd.DataFrame(rows, columns=["selector", "seed", "a", "b", "m"])
+    both = analysis.with_differences(table, ["m"], ["a", "b"])
+    less = both[(both["minus"] == "random") & (both["selector"] == "lhas")]
+    assert less["m"].to_list() == [1.0] * 4
+
+
+def test_no_runs_have_no_differences():
+    assert analysis.with_differences(pd.DataFrame(), ["m"]).empty

@@ -12,6 +12,7 @@ from lhas_utils import figures
 from lhas_utils.analysis import statistics
 from lhas_utils.figures import difficulty_figures as difficulty
 from lhas_utils.figures import theory_figures as theory
+from lhas_utils.figures.style import SIGN
 
 SELECTORS = ["random", "lhas", "less", "easy"]
 KINDS = [*SELECTORS, "batch"]
@@ -45,7 +46,7 @@ CASES = {
     figures.real_text: (of_selectors("current_nll", "future_auc_nll", "forgetting_nll", "ood_nll"),),
     figures.race: (table("current", "future_auc", "forgetting", selector=[*SELECTORS, "mine"], seed=[0, 1]), "mine"),
     figures.heatmap: (pd.DataFrame([[0.0, np.nan], [0.5, 1.0]], ["a", "b"], ["c", "d"]), "share", 0.5),
-    figures.regimes: (table(**KNOBS, metric=NOW_AND_LATER),),
+    figures.regimes: (table(**KNOBS, metric=["current", "long_horizon"]),),
     theory.counter_example: (table("a", "b", "_", eta=[0.0, 0.3]), 2 / 7),
     theory.prediction: (LOCAL, FITS),
     theory.spectra: (CURVE, LOCAL),
@@ -103,6 +104,35 @@ def test_bands_of_curves_are_the_intervals_of_the_statistics():
     band = ax.collections[0].get_paths()[0].vertices
     assert ax.lines[0].get_ydata()[0] == pytest.approx(mean)
     assert sorted({low, high}) == pytest.approx(sorted(set(band[band[:, 0] == 0, 1])))
+
+
+def test_differences_are_coloured_by_their_side_and_keep_their_markers():
+    rows = [("random", "a", 0.2, 0.1, 0.3), ("lhas", "b", -0.2, -0.3, -0.1), ("less", "c", 0.0, -0.1, 0.1)]
+    table = pd.DataFrame(rows, columns=["selector", "label", "mean", "low", "high"])
+    fig = figures.differences(
+        pd.concat([table.assign(metric=m) for m in ("current", "forgetting")]), ["current", "forgetting"]
+    )
+    better, worse, equal = SIGN[1], SIGN[-1], SIGN[0]
+    found = [[c.lines[0].get_color() for c in ax.containers] for ax in fig.axes]
+    assert found == [[better, worse, equal], [worse, better, equal]]
+    assert [c.lines[0].get_marker() for c in fig.axes[0].containers] == [figures.MARKERS[s] for s in table["selector"]]
+
+
+def test_conditions_are_points_and_no_lines():
+    fig = figures.conditions(*CASES[figures.conditions])
+    assert {c.lines[0].get_linestyle() for c in fig.axes[0].containers} == {"None"}
+
+
+def test_a_cell_of_the_regime_map_that_is_not_told_apart_has_no_colour():
+    cell = {"alignment": 0.0, "precursors": 0.2, "noise": 0.1, "budget": 0.25}
+    rows = [
+        cell | {"mean": 0.1, "low": 0.05, "high": 0.2},
+        cell | {"alignment": 1.0, "mean": 0.1, "low": -0.1, "high": 0.2},
+    ]
+    table = pd.concat([pd.DataFrame(rows).assign(metric=m) for m in ("current", "long_horizon")])
+    fig = figures.regimes(table)
+    assert fig.axes[0].images[0].get_array().tolist() == [[0.1, 0.0]]
+    assert [t.get_text() for t in fig.axes[0].texts] == ["+0.10\n[0.05, 0.20]", "+0.10\n[-0.10, 0.20]"]
 
 
 def test_only_the_racer_of_ones_own_is_hatched():

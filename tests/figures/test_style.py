@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from lhas_utils.figures.style import COLOURS, LABELS, MARKERS, forest, interval, point, style_of
+from lhas_utils.figures.style import COLOURS, LABELS, MARKERS, NAMES, SIGN, forest, interval, point, side, style_of
 from lhas_utils.selection import SELECTORS
 
 
@@ -61,3 +61,39 @@ def test_a_forest_has_a_panel_per_metric_and_the_rows_it_is_asked_for():
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["Random", "LHAS"]
     assert [len(ax.containers) for ax in fig.axes] == [2, 2]
     assert fig.axes[0].yaxis_inverted()
+
+
+@pytest.mark.parametrize(
+    "low, high, quantity, expected",
+    [
+        (0.01, 0.2, "current", 1),
+        (-0.2, -0.01, "current", -1),
+        (-0.1, 0.1, "current", 0),
+        (0.0, 0.2, "current", 0),  # 0 is inside
+        (-0.2, 0.0, "current", 0),
+        (0.01, 0.2, "forgetting", -1),
+        (-0.2, -0.01, "forgetting", 1),
+        (-0.2, -0.01, "future_auc_nll", 1),
+        (float("nan"), float("nan"), "current", 0),
+    ],
+)
+def test_the_side_of_a_difference(low, high, quantity, expected):
+    row = pd.Series({"low": low, "high": high})
+    assert side(row, quantity) == expected and type(side(row, quantity)) is int
+    assert side(pd.Series({"low": low, "high": high, "n_seeds": 2}), quantity) == expected
+    assert side(pd.Series({"low": low, "high": high, "n_seeds": 1}), quantity) == 0  # one seed tells nothing
+
+
+def test_the_three_sides_look_different_and_like_no_selector():
+    assert set(SIGN) == {1, 0, -1} and len(set(SIGN.values())) == 3
+    assert not set(SIGN.values()) & set(COLOURS.values())
+
+
+@pytest.mark.parametrize("name", ["balanced", "length", "rs2", "start"])
+def test_the_baselines_have_looks_of_their_own(name):
+    others = [style_of(s) for s in COLOURS if s != name]
+    assert all(a != b for other in others for a, b in zip(style_of(name), other))
+
+
+def test_names_of_quantities_speak_of_no_metric():
+    assert not [n for n in NAMES.values() if "accuracy" in n or "exact" in n]

@@ -1,0 +1,103 @@
+"""Figures of what Random learns and of the common start: now against later, and what a low start does to eq. 1."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..analysis import statistics
+from .labels import name_points
+from .style import LOWER, NAMES, SIGN, UNITS, interval, point, side, style_of
+
+
+def learning(scores: pd.DataFrame, metric: str = "exact") -> Figure:
+    """Return small multiples: each capability's score after stages 0..T, mean with its 95 % interval over seeds.
+
+    A grey band marks the capability's own stage, thin lines are seeds.
+
+    Args:
+        scores: columns seed, stage, capability, value, capabilities in the order of their stages.
+        metric: of the values; it names the axis.
+    """
+    names = list(dict.fromkeys(scores["capability"]))
+    fig, axes = plt.subplots(1, len(names), figsize=(7.2, 2.2), sharey=True, squeeze=False)
+    for t, (ax, name) in enumerate(zip(axes[0], names)):
+        wide = scores[scores["capability"] == name].pivot(index="stage", columns="seed", values="value")
+        mean, low, high = np.transpose([statistics.interval(v) for v in wide.to_numpy()])
+        ax.axvspan(t, t + 1, color="0.9", lw=0)
+        ax.plot(wide.index, wide, color="0.6", lw=0.5)
+        interval(
+            ax, wide.index, pd.DataFrame({"mean": mean, "low": low, "high": high}), color="k", marker="o", ms=3, ls="-"
+        )
+        ax.set_title(name, fontsize=9)
+        ax.set_xticks(wide.index)
+    axes[0, 0].set(ylabel=UNITS[metric])
+    fig.supxlabel("stages trained", fontsize=9)
+    return fig
+
+
+def _plane(ax: Axes, intervals: pd.DataFrame, x: str, y: str) -> None:
+    """Draw a difference against another, each point in the colour of its `side` in y, with its name beside it."""
+    wide, places = intervals.set_index(["selector", "metric"]), {}
+    for name in dict.fromkeys(intervals["selector"]):
+        now, later = wide.loc[(name, x)], wide.loc[(name, y)]
+        interval(ax, now, later, **point(name) | {"color": SIGN[side(later, y)], "lw": 0.7})
+        places[style_of(name).label] = (now["mean"], later["mean"])
+    ax.axhline(0, color="0.7", lw=0.8, zorder=0)
+    ax.axvline(0, color="0.7", lw=0.8, zorder=0)
+    ax.set(xlabel=f"{NAMES[x]}, minus Random", ylabel=f"{NAMES[y]}, minus Random")
+    ax.margins(0.12)
+    if y in LOWER:
+        ax.invert_yaxis()
+    name_points(ax, places)
+
+
+def now_later(intervals: pd.DataFrame, metric: str = "exact") -> Figure:
+    """Return the common start, now against later: (a) the next stage's AUC, (b) forgetting, whose axis points down.
+
+    All minus Random, so that right is better now and up is better later: below on the right is what wins now and
+    loses later. Colour is the side of what is later: blue better than Random, red worse, grey not told apart.
+
+    Args:
+        intervals: columns selector, metric, mean, low, high, with now, next_auc and forgetting minus Random.
+        metric: of the values; it names the unit.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.6))
+    for ax, later, letter in zip(axes, ("next_auc", "forgetting"), "ab"):
+        _plane(ax, intervals, "now", later)
+        ax.set_title(f"({letter}) {UNITS[metric]}", loc="left")
+    return fig
+
+
+def low_start(levels: pd.DataFrame, differences: pd.DataFrame, metric: str = "exact") -> Figure:
+    """Return what eq. 1 is made of: (a) from the start of a stage to its end, (b) utility against start, minus Random.
+
+    In (a) an arrow is U_imm = current - start, so a low start makes it long. In (b) U_imm - Random's is
+    (current - Random's) - (start - Random's): on the dashed line y = -x a selector ends where Random does, and all it
+    has over Random is its lower start.
+
+    Args:
+        levels: columns selector, metric, mean, with start, current and immediate_utility.
+        differences: columns selector, metric, mean, low, high, with start and immediate_utility minus Random.
+        metric: of the values; it names the unit.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4))
+    wide = levels.pivot(index="selector", columns="metric", values="mean").sort_values("immediate_utility")
+    for i, (name, row) in enumerate(wide.iterrows()):
+        look = point(name)
+        left.annotate(
+            "", (row["current"], i), (row["start"], i), arrowprops={"arrowstyle": "->", "color": look["color"]}
+        )
+        left.plot(row["start"], i, ms=5, ls="none", mfc="none", **look)
+        left.plot(row["current"], i, ms=5, ls="none", **look)
+    left.set_yticks(range(len(wide)), [style_of(name).label for name in wide.index])
+    left.set(xlabel=f"own stage, {UNITS[metric]}: before (open), after")
+    left.set_title("(a)", loc="left")
+    _plane(right, differences, "start", "immediate_utility")
+    right.axline((0, 0), slope=-1, color="0.5", lw=0.8, ls="--", zorder=0)
+    for x, y, words, ha in ((0.98, 0.98, "ends above Random", "right"), (0.02, 0.02, "ends below Random", "left")):
+        va = "top" if y > 0.5 else "bottom"
+        right.text(x, y, words, transform=right.transAxes, ha=ha, va=va, fontsize=7, color="0.4")
+    right.set_title("(b)", loc="left")
+    return fig
