@@ -33,6 +33,7 @@ EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a prof
         difficulty_grids.opworld,
         grids.develop,
         grids.develop_lora,
+        difficulty_grids.develop_difficulty,
         difficulty_grids.develop_opworld,
     )
 }
