@@ -1,4 +1,4 @@
-"""The checks of claims about the best difficulty: D00 .. D05, their paper's design D03e .. D05e, D13, D15 and D19.
+"""The checks of claims about the best difficulty: D00 .. D05, the paper's design D03e .. D05e, D13, D15 and D19.
 
 Levels count from easy to hard; gains are exact match or nats (arXiv:2605.12906). Every statistic is one value a seed.
 Skills, levels and sizes are those of the runs. A place of an optimum is estimated twice (`analysis.optimum`): the best
@@ -78,12 +78,12 @@ def _inside(profile: str, metric: str, match: str) -> list[dict]:
 
 
 def _moves_with_n(profile: str, metric: str, match: str) -> list[dict]:
-    """Return d*(largest n) - d*(smallest n) per skill, base and estimator, in levels."""
+    """Return d*(largest n) - d*(smallest n), mean over the bases, per skill and estimator, in levels."""
+    pairs = zip(*(_grids(profile, metric, base, match) for base in BASES))
     return [
         e
-        for base in BASES
-        for skill, values, _, levels in _grids(profile, metric, base, match)
-        for e in _both(lambda how: _shift(values, levels, how), f"{skill}, {base} base")
+        for (skill, weak, _, levels), (_, strong, *_) in pairs
+        for e in _both(lambda how: (_shift(weak, levels, how) + _shift(strong, levels, how)) / 2, skill)
     ]
 
 
@@ -105,7 +105,7 @@ def interior_optimum(profile: str, metric: str = "exact") -> list[dict]:
 
 @check
 def optimum_moves_with_n(profile: str, metric: str = "exact") -> list[dict]:
-    """D04: d*(largest n) - d*(smallest n), per skill, base and estimator, in levels."""
+    """D04: d*(largest n) - d*(smallest n), mean over the bases, per skill and estimator, in levels."""
     return _moves_with_n(profile, metric, "steps")
 
 

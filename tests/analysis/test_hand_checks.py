@@ -404,7 +404,7 @@ def test_bounds_keep_the_best_sigma_and_split_delta_over_them():
         run=0, **SPEC, **USED | {"distance2": 8.0}
     )
     (got,) = bound.bounds(rows).to_dict("records")
-    terms = bound.bound_terms(0.5, 8.0, 1.0, 8, 1 / 3, 0.025)  # tested 2, 3, 4, trained on 1, 2, 3
+    terms = bound.bound_terms(0.5, 8.0, 1.0, 8, 1 / 3, 0.025)  # tested on 2, 3, 4, trained on 2, 3
     assert got["at_edge"]  # of two sigmas, both are an end
     assert got["sigma"] == 1.0 and {k: got[k] for k in terms} == pytest.approx(terms)
     assert got["observed"] == 3.0  # over the levels, without the training sample
