@@ -78,12 +78,11 @@ def _inside(profile: str, metric: str, match: str) -> list[dict]:
 
 
 def _moves_with_n(profile: str, metric: str, match: str) -> list[dict]:
-    """Return d*(largest n) - d*(smallest n), mean over the bases, per skill and estimator, in levels."""
-    pairs = zip(*(_grids(profile, metric, base, match) for base in BASES))
+    """Return d*(largest n) - d*(smallest n) per skill and estimator (weak base), in levels."""
     return [
         e
-        for (skill, weak, _, levels), (_, strong, *_) in pairs
-        for e in _both(lambda how: (_shift(weak, levels, how) + _shift(strong, levels, how)) / 2, skill)
+        for skill, values, _, levels in _grids(profile, metric, match=match)
+        for e in _both(lambda how: _shift(values, levels, how), skill)
     ]
 
 
@@ -105,7 +104,7 @@ def interior_optimum(profile: str, metric: str = "exact") -> list[dict]:
 
 @check
 def optimum_moves_with_n(profile: str, metric: str = "exact") -> list[dict]:
-    """D04: d*(largest n) - d*(smallest n), mean over the bases, per skill and estimator, in levels."""
+    """D04: d*(largest n) - d*(smallest n), per skill and estimator (weak base), in levels."""
     return _moves_with_n(profile, metric, "steps")
 
 
