@@ -30,12 +30,12 @@ class Plan(NamedTuple):
     trims: tuple[int, ...]
 
 
-_LEVELS, _SIZES = (3, 4, 6, 8, 10), (32, 256, 2048)
+_LEVELS, _SIZES = (3, 4, 5, 6, 8), (32, 256, 2048)
 PLANS = {
-    "smoke": Plan({"sort": (2, (3, 5, 10), (8, 16))}, (3, 10), (8, 16), (10,), (8, 16)),
-    "fast": Plan({"sort": (2, (3, 4, 6, 10), _SIZES)}, (3, 6, 10), (128, 2048), (10,), (64, 1024)),
+    "smoke": Plan({"sort": (2, (3, 5, 8), (8, 16))}, (3, 8), (8, 16), (8,), (8, 16)),
+    "fast": Plan({"sort": (2, (3, 4, 6, 8), _SIZES)}, (3, 6, 8), (128, 2048), (8,), (64, 1024)),
     "full": Plan(
-        {"sort": (12, _LEVELS, _SIZES), "cumsum": (8, _LEVELS, _SIZES)}, _LEVELS, (128, 2048), (3, 10), (64, 1024)
+        {"sort": (12, _LEVELS, _SIZES), "cumsum": (8, _LEVELS, _SIZES)}, _LEVELS, (128, 2048), (3, 8), (64, 1024)
     ),
 }
 TINY = {"steps": 3, "base_steps": 8, "test_size": 6}  # of `smoke`
@@ -67,14 +67,14 @@ def _seeds(many: int) -> range:
 
 
 def develop_difficulty(profile: str) -> list[DifficultySpec]:
-    """Return the runs that chose the skills, the step size and the number of steps, on a development seed.
+    """Return the runs that chose the skills and the number of steps, on a development seed.
 
     By the gate (`analysis.difficulty_gate`), and by what twice the steps change at the largest n; not by optima.
     """
     if choose("profile", profile, PROFILES) == "fast":
         return []
-    recipes = ((LR, STEPS), (LR, 2 * STEPS), (3e-4, 2 * STEPS))
-    cells = product(recipes, ("sort", "cumsum"), BASES, (4, 6, 10), (32, 2048))
+    recipes = ((LR, STEPS), (LR, 2 * STEPS))
+    cells = product(recipes, ("sort", "cumsum"), BASES, (4, 6, 8), (32, 2048))
     small = TINY if profile == "smoke" else {}
     out = [DifficultySpec(s, b, 1000, d, n, **{"lr": lr, "steps": k} | small) for (lr, k), s, b, d, n in cells]
     return list(dict.fromkeys(out))

@@ -44,7 +44,7 @@ NOTEBOOKS = {  # notebook -> experiments whose runs it reads
     "03": ("branch", "table1", "baselines", "matched", "controls", "regimes", "persistence", "others", "curricula"),
     "04": ("local",),
     "05": ("table1", "ablations", "sensitivity", "budgets", "lora", "sequences", "orders", "true_effect"),
-    "06": ("difficulty", "bands", "opworld"),
+    "06": ("difficulty", "bands", "opworld", "develop_difficulty"),
     "08": ("table1",),
 }
 PUBLISHED = tuple(dict.fromkeys(e for names in NOTEBOOKS.values() for e in names))

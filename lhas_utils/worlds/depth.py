@@ -32,7 +32,7 @@ class Knob(NamedTuple):
     others: tuple[str, ...]
 
 
-LEVELS = tuple(range(2, 11))  # string lengths that are tested; D_test is uniform over them
+LEVELS = tuple(range(2, 9))  # string lengths that are tested; D_test is uniform over them
 BUCKET = 3  # lengths of a level's training data: with one, a model unlearns to stop at any other
 KNOBS = {  # cumsum: summands are below 5, sums are modulo 10, so half the addition table is to be learnt
     "sort": Knob(SYMBOLS, {"weak": 3, "strong": 5}, ("copy", "reverse", "sort_down", "rotate")),
@@ -107,7 +107,7 @@ class DepthWorld:
         return 1 + length
 
     def span(self, d: int) -> tuple[int, ...]:
-        """Return the lengths in the training data of level d, which are uniform over them: d - 2, d - 1 and d, from 2."""
+        """Return the lengths in the training data of level d, which are uniform over them: d - 2 to d, from 2."""
         return tuple(range(max(LEVELS[0], d - BUCKET + 1), d + 1))
 
     def sample(self, d: int, n: int, seed: int) -> Dataset:

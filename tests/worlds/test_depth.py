@@ -42,11 +42,11 @@ def test_rows_are_checked_by_hand():
 
 def test_a_level_is_a_bucket_of_lengths():
     world = DepthWorld("sort")
-    assert [world.span(d) for d in (0, 2, 3, 4, 10)] == [(), (2,), (2, 3), (2, 3, 4), (8, 9, 10)]
-    lengths = np.bincount(world.sample(5, 3000, 1000)["level"], minlength=11)
+    assert [world.span(d) for d in (0, 2, 3, 4, 8)] == [(), (2,), (2, 3), (2, 3, 4), (6, 7, 8)]
+    lengths = np.bincount(world.sample(5, 3000, 1000)["level"], minlength=9)
     assert lengths[3:6].sum() == 3000 and (abs(lengths[3:6] - 1000) < 100).all()
-    mixed = np.bincount(world.sample(0, 3000, 1000)["level"], minlength=11)
-    assert not mixed[:2].any() and (abs(mixed[2:] - 3000 / 9) < 75).all()
+    mixed = np.bincount(world.sample(0, 3000, 1000)["level"], minlength=9)
+    assert not mixed[:2].any() and (abs(mixed[2:] - 3000 / 7) < 85).all()
     assert {d: set(data["level"]) for d, data in world.slices(1000, 4).items()} == {d: {d} for d in LEVELS}
 
 
