@@ -5,6 +5,7 @@ from .agreement import concentration_against_spread, correlations, fit_quality
 from .bound import bounds
 from .branch import branched, known, trajectory
 from .gate import gate, gate_line, rises
+from .level_gate import difficulty_gate
 from .lhas_map import cell_words, differences_by_cell, map_runs
 from .optimum import by_slice, difficulty_rows, difficulty_runs, grid, measures, per_run, ridge
 from .statistics import differences, readable

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ..studies import CLIP
+from ..worlds import LEVEL_WORLDS
 
 DELTA = 0.05
 
@@ -55,17 +56,21 @@ def bounds(rows: pd.DataFrame, delta: float = DELTA) -> pd.DataFrame:
     1 - delta. The empirical risk is taken on the first 256 examples of S.
 
     Returns:
-        DataFrame skill, base, seed, d, n, sigma, the columns of `bound_terms` and `observed`, the posterior's
-        clipped risk on D_test.
+        DataFrame skill, base, seed, d, n, sigma, the columns of `bound_terms`, `observed`, the posterior's
+        clipped risk on D_test, and `at_edge`: the kept sigma is the lowest or the highest tried, so another
+        one may do better.
     """
     out = []
     for _, run in rows[rows["who"] == "posterior"].groupby("run", sort=True):
         first, candidates, sigmas = run.iloc[0], [], run["sigma"].nunique()
         levels = [s for s in run["slice"].unique() if s != "train"]
-        tv = total_variation({s: 1 / len(levels) for s in levels}, {str(first["d"]): 1.0})
+        span = LEVEL_WORLDS[first["skill"]].span(first["d"])
+        tv = total_variation({s: 1 / len(levels) for s in levels}, {str(v): 1 / len(span) for v in span})
         for sigma, part in run.groupby("sigma"):
             nll = part.set_index("slice")["nll"]
             terms = bound_terms(nll["train"], first["distance2"], sigma, first["examples"], tv, delta / sigmas)
             candidates.append({"sigma": sigma, **terms, "observed": nll.drop("train").mean()})
-        out.append(first[["skill", "base", "seed", "d", "n"]].to_dict() | min(candidates, key=lambda c: c["bound"]))
+        best = min(candidates, key=lambda c: c["bound"])
+        best["at_edge"] = best["sigma"] in (run["sigma"].min(), run["sigma"].max())
+        out.append(first[["skill", "base", "seed", "d", "n"]].to_dict() | best)
     return pd.DataFrame(out)

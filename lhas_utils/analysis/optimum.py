@@ -1,12 +1,12 @@
-"""The difficulty study: gains, both gaps, the optimal difficulty, and a model of it.
+"""The difficulty study: gains, both gaps, whether fine-tuning gains at all, and the optimal difficulty of a seed.
 
-arXiv:2605.12906 names two gaps and measures neither; here they are measured, in nats. With R the mean NLL, S the
-training sample, d the trained level and D_test uniform over levels,
+arXiv:2605.12906 names two gaps and measures neither; here they are measured. With R a risk, the NLL or the failure
+rate 1 - exact match, S the training sample, R_d on held-out data of the trained level, D_test uniform over levels,
 
     R_test = Rhat_S + (R_d - Rhat_S) + (R_test - R_d) = train + generalization gap + extrapolation gap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike
 
 from ..runs import experiment
 from ..worlds import LEVEL_WORLDS
-from .statistics import bootstrap
+from .statistics import interval
 
 SPEC = ["skill", "base", "seed", "d", "n", "loss", "lr", "match", "trim"]
 MEASURED = ["examples", "updates", "tokens_seen", "tokens_distinct", "distance2"]
+RISKS = {"exact": lambda s: 1 - s["exact"], "nll": lambda s: s["nll"]}  # metric -> risk of scores
 
 
 def by_slice(rows: pd.DataFrame) -> pd.DataFrame:
@@ -31,36 +32,33 @@ def by_slice(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def per_run(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per run: gains over the base and the three parts of the target NLL.
+    """Return one row per run: gains over the base and the three parts of the target risk, in both metrics.
 
     Args:
         rows: tidy rows of the experiment `difficulty` or `opworld`.
 
     Returns:
-        DataFrame: the spec's columns and what the run used; `before` (the base's exact match), `gain` (exact match),
-        `gain_accuracy` (tokens) and `gain_nll` (base minus tuned), means over levels; `train`, `heldout`, `target`
-        NLL; `generalization` = heldout - train and `extrapolation` = target - heldout. For a mixed sample (d = 0)
-        heldout is target.
+        DataFrame: the spec's columns, what the run used, `before` (the base's exact match, mean over levels), and for
+        each metric m in exact (failure rate) and nll (nats) `train_m`, `heldout_m` (the tested levels that the
+        training data span), `target_m` (all tested levels), `generalization_m` = heldout - train, `extrapolation_m` =
+        target - heldout, and `gain_m`, the base's target minus the tuned model's. For a mixed sample (d = 0) heldout
+        is target.
     """
-    scores = rows.set_index(["run", "slice"])[["exact", "accuracy", "nll"]]
-    tuned, base = (scores[(rows["who"] == w).to_numpy()] for w in ("tuned", "base"))
-    train = tuned.xs("train", level="slice")["nll"]
-    tuned, base = (s.drop(index="train", level="slice") for s in (tuned, base))
-    gain, means = (tuned - base).groupby("run").mean(), tuned["nll"].groupby("run").mean()
-    spec = rows.drop_duplicates("run").set_index("run")[[*SPEC, *MEASURED]].sort_index()
-    own = tuned["nll"].reindex(pd.MultiIndex.from_arrays([spec.index, spec["d"].astype(str)]))
-    heldout = means.where(spec["d"] == 0, own.to_numpy())
-    out = spec.assign(
-        before=base["exact"].groupby("run").mean(),
-        gain=gain["exact"],
-        gain_accuracy=gain["accuracy"],
-        gain_nll=-gain["nll"],
-        train=train,
-        heldout=heldout,
-        target=means,
-        generalization=heldout - train,
-        extrapolation=means - heldout,
-    )
+    out = rows.drop_duplicates("run").set_index("run")[[*SPEC, *MEASURED]].sort_index()
+    one = out.loc[out["d"] > 0, ["skill", "d"]].itertuples()
+    own = [(run, str(level)) for run, skill, d in one for level in LEVEL_WORLDS[skill].span(d)]
+    for metric, risk in RISKS.items():
+        risks = risk(rows).set_axis(pd.MultiIndex.from_frame(rows[["run", "slice"]]))
+        tuned, base = (risks[(rows["who"] == w).to_numpy()] for w in ("tuned", "base"))
+        train = tuned.xs("train", level="slice")
+        tuned, base = (r.drop(index="train", level="slice") for r in (tuned, base))
+        target, start = (r.groupby("run").mean() for r in (tuned, base))
+        heldout = tuned.loc[own].groupby("run").mean().reindex(out.index).where(out["d"] > 0, target)
+        found = {"train": train, "heldout": heldout, "target": target, "gain": start - target}
+        found |= {"generalization": heldout - train, "extrapolation": target - heldout}
+        out = out.assign(**{f"{name}_{metric}": values for name, values in found.items()})
+        if metric == "exact":
+            out["before"] = 1 - start
     return out.reset_index(drop=True)
 
 
@@ -95,7 +93,7 @@ def cube(runs: pd.DataFrame, metric: str, names: Sequence[str], what: str) -> tu
 
 def grid(
     runs: pd.DataFrame,
-    metric: str = "gain",
+    metric: str = "gain_exact",
     skill: str = "sort",
     base: str = "weak",
     loss: str = "sft",
@@ -117,75 +115,110 @@ def grid(
     return cube(part, metric, ("seed", "n", "d"), f"grid {wanted}")
 
 
-def peak(levels: ArrayLike, gain: ArrayLike) -> float:
-    """Return d*, where the least-squares parabola through (d, gain) is highest within the levels.
+def best_cell(levels: ArrayLike, gain: ArrayLike) -> float:
+    """Return d*, the trained level with the highest gain; of equal ones the easiest.
 
-    With two levels the parabola is a line.
+    >>> best_cell([2, 3, 5], [0.1, 0.4, 0.4])
+    3.0
+    """
+    return float(levels[int(np.argmax(gain))])
 
-    >>> peak([2, 3, 4, 5], [-4, -1, 0, -1])
+
+def vertex(levels: ArrayLike, gain: ArrayLike) -> float:
+    """Return d*, the top of the parabola through the best cell and its two neighbours.
+
+    The best cell itself at an edge of the levels, where it has one neighbour, and on a plateau of three.
+
+    >>> vertex([2, 3, 4, 5], [-4, -1, 0, -1])
     4.0
     """
-    fine = np.linspace(levels[0], levels[-1], 20 * (len(levels) - 1) * 5 + 1)
-    fit = np.polyval(np.polyfit(levels, gain, min(2, len(levels) - 1)), fine)
-    return round(float(fine[np.flatnonzero(fit >= fit.max() - 1e-12)].mean()), 6)
+    i = int(np.argmax(gain))
+    if i in (0, len(levels) - 1):
+        return float(levels[i])
+    x, y = np.asarray(levels, float)[i - 1 : i + 2], np.asarray(gain, float)[i - 1 : i + 2]
+    left, right = np.diff(y) / np.diff(x)
+    if left == right:
+        return float(x[1])
+    slope = (left * (x[2] - x[1]) + right * (x[1] - x[0])) / (x[2] - x[0])  # of the parabola at the best cell
+    return float(x[1] + slope * (x[2] - x[0]) / (2 * (left - right)))
+
+
+ESTIMATORS: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {"best cell": best_cell, "vertex": vertex}
+
+
+def at_edge(gain: ArrayLike) -> np.ndarray:
+    """Tell where the best cell is the first or the last: the optimum is censored, it may lie beyond the levels.
+
+    Args:
+        gain: (..., D). Returns bools (...).
+    """
+    best = np.argmax(gain, -1)
+    return (best == 0) | (best == np.shape(gain)[-1] - 1)
+
+
+def optima(levels: ArrayLike, gain: ArrayLike, estimator: str = "best cell") -> np.ndarray:
+    """Return d* of each curve in levels, shape (...); a censored one (`at_edge`) is its edge.
+
+    So a difference of two optima that is not 0 is, where one of them is censored, the least that it can be.
+
+    Args:
+        gain: (..., D). estimator: one of `ESTIMATORS`.
+    """
+    return np.apply_along_axis(lambda g: ESTIMATORS[estimator](levels, g), -1, np.asarray(gain, float))
 
 
 def ridge(runs: pd.DataFrame, **setting: object) -> pd.DataFrame:
-    """Return the optimal difficulty d*(n) with its bootstrap interval over seeds: n, d_star, low, high, n_seeds."""
-    values, _, sizes, levels = grid(runs, **setting)
-    rows = [{"n": n, **bootstrap(values[:, i], lambda g: peak(levels, g))} for i, n in enumerate(sizes)]
-    return pd.DataFrame(rows).rename(columns={"effect": "d_star"})
+    """Return the optimal difficulty d*(n): mean over seeds by each estimator, with its 95 % interval.
+
+    Returns:
+        DataFrame n, estimator, d_star, low, high, at_edge (censored seeds) and n_seeds.
+    """
+    values, seeds, sizes, levels = grid(runs, **setting)
+    rows = []
+    for i, n in enumerate(sizes):
+        edges = int(at_edge(values[:, i]).sum())
+        for name in ESTIMATORS:
+            rows.append((n, name, *interval(optima(levels, values[:, i], name)), edges, len(seeds)))
+    return pd.DataFrame(rows, columns=["n", "estimator", "d_star", "low", "high", "at_edge", "n_seeds"])
+
+
+def held_out_best(values: ArrayLike) -> np.ndarray:
+    """Return, per seed, the gain of the cell that is best on the mean of the other seeds, shape (S,).
+
+    Choosing on the others adds no bias; a single seed chooses for itself.
+
+    Args:
+        values: gains (S, ...).
+    """
+    values = np.asarray(values, float).reshape(len(values), -1)
+    rest = (values.sum(0) - values) if len(values) > 1 else values
+    return values[np.arange(len(values)), rest.argmax(1)]
 
 
 def held_out_optimum(values: ArrayLike) -> np.ndarray:
-    """Return, per seed, gain at the best level minus gain at the easiest and at the hardest, shape (S, 2).
-
-    The best level is chosen on the other seeds, so choosing adds no bias; 0 where it is an end.
+    """Return, per seed, gain at the best level (`held_out_best`) minus at the easiest and at the hardest, (S, 2).
 
     Args:
-        values: gain (S, D); with S = 1 the only seed chooses for itself.
+        values: gains (S, D).
     """
     values = np.asarray(values, float)
-    rest = (values.sum(0) - values) if len(values) > 1 else values
-    best = values[np.arange(len(values)), rest.argmax(1)]
-    return np.stack([best - values[:, 0], best - values[:, -1]], 1)
-
-
-def design(d: ArrayLike, n: ArrayLike) -> np.ndarray:
-    """Return the rows (1, x, d, d x, d^2, d^2 x), x = log2 n, of the surface `fit_surface` fits, shape (m, 6)."""
-    d, x = np.asarray(d, float), np.log2(np.asarray(n, float))
-    powers = np.stack([d**0, d, d**2], -1)
-    return np.stack([powers, powers * x[..., None]], -1).reshape(*d.shape, 6)
-
-
-def fit_surface(levels: ArrayLike, sizes: ArrayLike, gain: ArrayLike) -> np.ndarray:
-    """Fit gain(d, n) = sum_{k <= 2} (a_k + b_k log2 n) d^k by least squares; return the six coefficients.
-
-    A "simple fitted model" (paper, section 8, form not given): a parabola in d whose coefficients are
-    linear in log n, so d*(n) is a ratio of two lines in log n.
-
-    Args:
-        gain: (N, D), mean over seeds.
-    """
-    n, d = np.meshgrid(sizes, levels, indexing="ij")
-    return np.linalg.lstsq(design(d.ravel(), n.ravel()), np.ravel(gain), rcond=None)[0]
-
-
-def predict_optimum(coefficients: np.ndarray, levels: ArrayLike, n: float) -> float:
-    """Return the d in the range of the levels with the highest fitted gain at n."""
-    fine = np.linspace(levels[0], levels[-1], 100 * (len(levels) - 1) + 1)
-    return float(fine[np.argmax(design(fine, np.full(len(fine), n)) @ coefficients)])
+    return held_out_best(values)[:, None] - values[:, [0, -1]]
 
 
 def leave_one_n_out(levels: ArrayLike, sizes: Sequence[int], gain: ArrayLike) -> pd.DataFrame:
-    """Predict d* at each n from the other n; return n, measured, surface, constant (mean d* of the others)."""
-    gain, rows = np.asarray(gain, float), []
-    measured = [peak(levels, g) for g in gain]
+    """Predict d* at each n from the other n; return n, measured, line (in log2 n) and constant (their mean d*).
+
+    A "simple fitted model" (paper, section 8, form not given): d*(n) = a + b log2 n by least squares.
+
+    Args:
+        gain: (N, D) of one seed, or a mean over seeds; d* is the `vertex`.
+    """
+    measured, x, rows = optima(levels, gain, "vertex"), np.log2(np.asarray(sizes, float)), []
     for i, n in enumerate(sizes):
-        rest = [j for j in range(len(sizes)) if j != i]
-        surface = predict_optimum(fit_surface(levels, [sizes[j] for j in rest], gain[rest]), levels, n)
-        constant = float(np.mean([measured[j] for j in rest]))
-        rows.append({"n": n, "measured": measured[i], "surface": surface, "constant": constant})
+        rest = np.arange(len(sizes)) != i
+        line = np.polyval(np.polyfit(x[rest], measured[rest], 1 if len(sizes) > 2 else 0), x[i])
+        inside = float(np.clip(line, levels[0], levels[-1]))
+        rows.append({"n": n, "measured": measured[i], "line": inside, "constant": measured[rest].mean()})
     return pd.DataFrame(rows)
 
 

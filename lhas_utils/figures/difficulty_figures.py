@@ -6,23 +6,29 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from .maps import SIGNED, cells
 from .style import interval, legend_below
 
 SERIES = (("#56B4E9", "o"), ("#0072B2", "s"), ("#009E73", "D"), ("#000000", "^"))  # smallest to largest, light to dark
+RIDGE = {"best cell": (0.16, "o"), "vertex": (0.33, "D")}  # estimator -> how far below its row, marker
 AXES = {"d": "level d trained on", "op": "operations trained on", "n": "training examples n"}
 
 
 def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
-    """Return a figure of gain over d and n, a row per skill, a panel per base, with the ridge d*(n) (as Fig. 5).
+    """Return a figure of gain over d and n, a row per skill, a panel per base (as Fig. 5).
+
+    Losses are purple. A box marks the best cell of each n; points with intervals are the ridge d*(n) by both
+    estimators, hollow where most seeds have their optimum at an edge of the levels (censored).
 
     Args:
         gains: columns skill, base, n, d, gain (means over seeds).
-        ridges: columns skill, base, n, d_star, low, high.
+        ridges: columns skill, base, n, estimator, d_star, low, high, at_edge, n_seeds.
     """
     skills, bases = (list(dict.fromkeys(gains[c])) for c in ("skill", "base"))
-    size = 3.6 * len(bases), 2.5 * len(skills) + 0.3
+    size = 3.6 * len(bases), 2.5 * len(skills) + 0.6
     fig, axes = plt.subplots(len(skills), len(bases), figsize=size, sharey="row", squeeze=False)
     top = gains["gain"].abs().max()
     for ax, (skill, base) in zip(axes.flat, product(skills, bases)):
@@ -30,13 +36,25 @@ def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
         table = part.pivot(index="n", columns="d", values="gain")
         text = table.map("{:+.2f}".format, na_action="ignore")
         image = cells(ax, table, text, va="bottom", origin="lower", cmap=SIGNED, vmin=-top, vmax=top)
-        places = ridge[["d_star", "low", "high"]].set_axis(["mean", "low", "high"], axis=1)
-        places = places.apply(np.interp, args=(table.columns, range(table.shape[1])))
-        interval(ax, places, np.arange(len(ridge)) - 0.25, color="k", marker="o", mfc="w")
+        for row, best in enumerate(table.to_numpy().argmax(1)):
+            ax.add_patch(Rectangle((best - 0.47, row - 0.46), 0.94, 0.92, fill=False, ec="k", lw=1.6))
+        for _, place in ridge.iterrows():
+            lower, marker = RIDGE[place["estimator"]]
+            ends = place[["d_star", "low", "high"]].set_axis(["mean", "low", "high"]).astype(float)
+            ends[:] = np.interp(ends, table.columns, range(table.shape[1]))
+            hollow = 2 * place["at_edge"] > place["n_seeds"]
+            interval(
+                ax, ends, table.index.get_loc(place["n"]) - lower, color="k", marker=marker, mfc="w" if hollow else "k"
+            )
         ax.set(title=f"{skill}, {base} base", xlabel=AXES["d"])
         if base == bases[0]:
             ax.set_ylabel(AXES["n"])
-    fig.colorbar(image, ax=axes, label="gain in exact match", shrink=0.8 / len(skills))
+    looks = [{"marker": m, "mfc": "k", "label": f"$d^*$, {name}"} for name, (_, m) in RIDGE.items()]
+    looks += [{"marker": "o", "mfc": "w", "label": "most seeds at an edge"}]
+    handles = [Line2D([], [], color="k", ls="none", ms=5, **look) for look in looks]
+    box = Rectangle((0, 0), 1, 1, fill=False, ec="k", lw=1.6, label="best cell of the means")
+    fig.legend(handles=[*handles, box], loc="outside lower center", ncols=4)
+    fig.colorbar(image, ax=axes, label="gain over the base (loss below 0)", shrink=0.8 / len(skills))
     return fig
 
 
@@ -64,13 +82,13 @@ def gaps(table: pd.DataFrame) -> Figure:
     """Return a figure of training NLL, generalization gap, extrapolation gap and their sum, the target NLL, against d.
 
     Args:
-        table: columns n, d, metric (train, generalization, extrapolation, target), mean, low, high.
+        table: columns n, d, metric (train_nll, generalization_nll, extrapolation_nll, target_nll), mean, low, high.
     """
     panels = {
-        "train": "train",
-        "generalization": "generalization gap",
-        "extrapolation": "extrapolation gap",
-        "target": "sum = target",
+        "train_nll": "train",
+        "generalization_nll": "generalization gap",
+        "extrapolation_nll": "extrapolation gap",
+        "target_nll": "sum = target",
     }
     fig, axes = plt.subplots(1, 4, figsize=(9.6, 2.7))
     for ax, (metric, title) in zip(axes, panels.items()):
@@ -135,10 +153,10 @@ def optimum(predictions: pd.DataFrame) -> Figure:
     """Return a figure of the measured d*(n) beside its leave-one-n-out predictions.
 
     Args:
-        predictions: columns n, measured, surface, constant.
+        predictions: columns n, measured, line, constant (means over seeds).
     """
     fig, ax = plt.subplots(figsize=(4, 2.8))
-    looks = {"measured": ("k", "o"), "surface": ("#0072B2", "s"), "constant": ("#E69F00", "D")}
+    looks = {"measured": ("k", "o"), "line": ("#0072B2", "s"), "constant": ("#E69F00", "D")}
     for name, (colour, marker) in looks.items():
         ax.plot(predictions["n"], predictions[name], color=colour, marker=marker, ms=5, lw=1.1, label=name)
     ax.set(xscale="log", xlabel=AXES["n"], ylabel="optimal level d*")

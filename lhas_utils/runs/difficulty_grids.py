@@ -1,51 +1,89 @@
 """The grids of the second study (arXiv:2605.12906): which runs each experiment has at each profile."""
 
 from itertools import product
+from typing import NamedTuple
 
 from ..core import PROFILES, choose
-from ..studies import BASES, DifficultySpec
+from ..studies import BASES, MIXED, TRIMS, DifficultySpec
+from .grids import FIRST
 
-LR = 1e-3  # step size of the main grid
+LR, STEPS = 1e-3, 200  # of the main grid, chosen by `develop_difficulty`
 DFT_LR = LR / 5  # the paper trains DFT at a fifth of SFT's step size
-_THREE_SKILLS = {
-    "sort": ((3, 4, 5, 6, 7, 8), (32, 128, 512, 2048)),
-    "cumsum": ((3, 4, 5, 6, 8), (32, 256, 2048)),
-    "program": ((2, 3, 4, 5, 6), (32, 256, 2048)),
+DRAWS = 2  # posterior samples per sigma for the bound
+
+
+class Plan(NamedTuple):
+    """The size of a profile.
+
+    Args:
+        grids: skill -> (seeds, levels, sizes) of the main grid; the rest is of `sort`, with its seeds.
+        few: levels of the token-matched runs and of those with equal epochs.
+        epochs: sizes with equal epochs.
+        dft: levels of DFT.
+        trims: sizes of trimmed mixtures.
+    """
+
+    grids: dict[str, tuple[int, tuple[int, ...], tuple[int, ...]]]
+    few: tuple[int, ...]
+    epochs: tuple[int, ...]
+    dft: tuple[int, ...]
+    trims: tuple[int, ...]
+
+
+_LEVELS, _SIZES = (3, 4, 5, 6, 8), (32, 256, 2048)
+PLANS = {
+    "smoke": Plan({"sort": (2, (3, 5, 8), (8, 16))}, (3, 8), (8, 16), (8,), (8, 16)),
+    "fast": Plan({"sort": (2, (3, 4, 6, 8), _SIZES)}, (3, 6, 8), (128, 2048), (8,), (64, 1024)),
+    "full": Plan(
+        {"sort": (12, _LEVELS, _SIZES), "cumsum": (8, _LEVELS, _SIZES)}, _LEVELS, (128, 2048), (3, 8), (64, 1024)
+    ),
 }
-PLANS = {  # seeds; skill -> (levels, sizes); sizes of trimmed mixtures; levels of DFT; posterior draws
-    "smoke": (2, {"sort": ((3, 5, 8), (8, 16))}, (8, 16), (3, 8), 1),
-    "fast": (2, {"sort": ((3, 4, 6, 8), (32, 256, 2048))}, (64, 1024), (4, 8), 1),
-    "full": (5, _THREE_SKILLS, (64, 256, 1024), (3, 5, 8), 2),
-}
+TINY = {"steps": 3, "base_steps": 8, "test_size": 6}  # of `smoke`
 
 
 def difficulty(profile: str) -> list[DifficultySpec]:
-    """Return the runs of notebook 06: grid, token- and epoch-matched controls, DFT, trimmed mixtures."""
-    seeds, skills, trims, dft, draws = PLANS[choose("profile", profile, PROFILES)]
-    small = {"steps": 3, "base_steps": 8, "test_size": 6} if profile == "smoke" else {}
-    levels, sizes = skills["sort"]
+    """Return the runs of notebook 06: grids, token- and epoch-matched controls, DFT, trimmed mixtures."""
+    plan, out = PLANS[choose("profile", profile, PROFILES)], []
+    recipe = {"lr": LR, "steps": STEPS} | (TINY if profile == "smoke" else {})
+    for skill, (seeds, levels, sizes) in plan.grids.items():
+        for seed, base, d, n in product(_seeds(seeds), BASES, levels, sizes):
+            bounded = (skill, base) == ("sort", "weak") and n in (sizes[0], sizes[-1])
+            out.append(DifficultySpec(skill, base, seed, d, n, draws=DRAWS * bounded, **recipe))
+    seeds, _, sizes = plan.grids["sort"]
     ends = (sizes[0], sizes[-1])
-    few = levels if profile == "full" else (levels[0], levels[len(levels) // 2], levels[-1])
-    matches = ("tokens", "epochs") if profile == "full" else ("tokens",)
-    out = []
-    for seed in range(seeds):
-        for skill, (all_d, all_n) in skills.items():
-            for base, d, n in product(BASES, all_d, all_n):
-                drawn = draws if (skill, base) == ("sort", "weak") else 0
-                out.append(DifficultySpec(skill, base, seed, d, n, lr=LR, draws=drawn, **small))
-        weak = {"skill": "sort", "base": "weak", "seed": seed, **small}
-        out += [DifficultySpec(d=d, n=n, lr=LR, match=m, **weak) for m, d, n in product(matches, few, ends)]
-        out += [DifficultySpec(d=d, n=n, lr=r, loss="dft", **weak) for r, d, n in product((LR, DFT_LR), dft, ends)]
-        out += [
-            DifficultySpec(d=0, n=n, lr=LR, trim=t, **weak) for n, t in product(trims, ("none", "easiest", "hardest"))
-        ]
+    for seed in _seeds(seeds):
+        one = recipe | {"skill": "sort", "seed": seed}
+        paper = one | {"match": "epochs", "batch_size": 16}
+        out += [DifficultySpec(base=b, d=d, n=n, **paper) for b, d, n in product(BASES, plan.few, plan.epochs)]
+        out += [DifficultySpec(d=d, n=n, match="tokens", **one) for d, n in product(plan.few, ends)]
+        for lr, d, n in product((LR, DFT_LR), plan.dft, ends):
+            out.append(DifficultySpec(d=d, n=n, loss="dft", **one | {"lr": lr}))
+        out += [DifficultySpec(d=MIXED, n=n, trim=t, **one) for n, t in product(plan.trims, TRIMS)]
     return out
 
 
-OP_PLANS = {  # seeds, levels trained on, sizes
+def _seeds(many: int) -> range:
+    return range(FIRST, FIRST + many)
+
+
+def develop_difficulty(profile: str) -> list[DifficultySpec]:
+    """Return the runs that chose the skills and the number of steps, on a development seed.
+
+    By the gate (`analysis.difficulty_gate`), and by what twice the steps change at the largest n; not by optima.
+    """
+    if choose("profile", profile, PROFILES) == "fast":
+        return []
+    recipes = ((LR, STEPS), (LR, 2 * STEPS))
+    cells = product(recipes, ("sort", "cumsum"), BASES, (4, 6, 8), (32, 2048))
+    small = TINY if profile == "smoke" else {}
+    out = [DifficultySpec(s, b, 1000, d, n, **{"lr": lr, "steps": k} | small) for (lr, k), s, b, d, n in cells]
+    return list(dict.fromkeys(out))
+
+
+OP_PLANS = {  # seeds, levels trained on, sizes; shown without a claim: too few levels and seeds for one
     "smoke": (2, (2, 6), (16, 128)),
     "fast": (0, (), ()),
-    "full": (5, (2, 3, 4, 6), (16, 128, 2048)),
+    "full": (2, (2, 3, 4, 6), (16, 128, 2048)),
 }
 OP_LR = 3e-4  # chosen by `develop_opworld`
 _OP = {"skill": "op", "batch_size": 16, "base_steps": 1000, "test_size": 50, "shown": 60}
@@ -55,7 +93,7 @@ def opworld(profile: str) -> list[DifficultySpec]:
     """Return the runs of the second witness, OpWorld; none in `fast`."""
     seeds, levels, sizes = OP_PLANS[choose("profile", profile, PROFILES)]
     recipe = _OP | ({"steps": 2, "base_steps": 4, "test_size": 4} if profile == "smoke" else {})
-    grid = product(range(seeds), BASES, levels, sizes)
+    grid = product(_seeds(seeds), BASES, levels, sizes)
     return [DifficultySpec(base=b, seed=s, d=d, n=n, lr=OP_LR, **recipe) for s, b, d, n in grid]
 
 

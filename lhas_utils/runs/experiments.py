@@ -35,6 +35,7 @@ EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a prof
         difficulty_grids.opworld,
         lhas_grids.develop,
         grids.develop_lora,
+        difficulty_grids.develop_difficulty,
         difficulty_grids.develop_opworld,
     )
 }
@@ -57,7 +58,7 @@ NOTEBOOKS = {  # notebook -> experiments whose runs it reads
         "orders",
         "true_effect",
     ),
-    "06": ("difficulty", "bands", "opworld"),
+    "06": ("difficulty", "bands", "opworld", "develop_difficulty"),
     "08": ("table1",),
 }
 PUBLISHED = tuple(dict.fromkeys(e for names in NOTEBOOKS.values() for e in names))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from . import branch, difficulty, expansion, retraining, stages
 from .branch import BRANCHED, FRESH, START, BranchSpec
-from .difficulty import BASES, CLIP, MIXED, SIGMAS, DifficultySpec
+from .difficulty import BASES, CLIP, MIXED, SIGMAS, TRIMS, DifficultySpec
 from .expansion import ETAS, LocalSpec
 from .retraining import SCORED, TARGETS, EffectSpec
 from .stages import RunSpec

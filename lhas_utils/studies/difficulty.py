@@ -36,7 +36,7 @@ MATCHES, TRIMS = ("steps", "tokens", "epochs"), ("none", "easiest", "hardest")
 MIXED = 0  # level of a sample drawn uniformly from all levels
 EPOCHS = 3
 POSTERIOR_TESTS = 20  # test examples per level under the posterior
-SIGMAS = (0.003, 0.01, 0.03)  # standard deviations of prior and posterior that the bound may choose from
+SIGMAS = (0.003, 0.01, 0.02, 0.04, 0.1)  # standard deviations of prior and posterior that the bound may choose from
 
 
 def clip(world: LevelWorld) -> float:
@@ -54,14 +54,14 @@ class DifficultySpec:
     Args:
         skill, base: one of `LEVEL_WORLDS`; `weak` or `strong`.
         seed: base model, samples and test sets derive from it and from nothing else.
-        d: level of the training examples, or 0 for a sample uniform over all levels.
+        d: level of the training examples (`world.span`), or 0 for a sample uniform over all tested levels.
         n: training examples, drawn i.i.d. (nested: a smaller n is a prefix of a larger one).
         steps, batch_size: optimiser steps under `match="steps"`, examples a step.
         loss: `sft`, or `dft`: each token's loss is weighted by stop-gradient(p) (paper, section 5).
         lr: peak step size (AdamW, 3 % warm-up, cosine to zero).
         match: `steps` holds n and steps; `tokens` also scales n and steps by (answer tokens of the
             middle level) / (answer tokens of level d), so that distinct and seen tokens are
-            equal at every level; `epochs` holds the number of epochs (3), so steps grow with n, as
+            equal at every level, in expectation; `epochs` holds the number of epochs (3), so steps grow with n, as
             in the paper.
         trim: remove this tenth of a mixed sample (paper, Fig. 2).
         draws: posterior samples per sigma for Prop. 4.1; 0 evaluates no bound.
@@ -82,7 +82,7 @@ class DifficultySpec:
     match: str = "steps"
     trim: str = "none"
     draws: int = 0
-    base_steps: int = 3000
+    base_steps: int = 2400
     test_size: int = 60
     shown: int = 256
     selectors = ()  # a run of this study selects nothing
@@ -115,15 +115,7 @@ class DifficultySpec:
     @property
     def model(self) -> ModelSpec:
         """How the base model is mid-trained."""
-        recipe = {
-            "batch_size": 64,
-            "lr": 4e-3,
-            "schedule": "cosine",
-            "warmup": 0.03,
-            "clip": 0.0,
-            "batches": "by_length",
-        }
-        return ModelSpec(steps=self.base_steps, **recipe)
+        return ModelSpec(steps=self.base_steps, batch_size=64, lr=4e-3, schedule="cosine", batches="by_length")
 
     def amount(self) -> tuple[int, int]:
         """Return (examples, optimiser steps) of this run."""
@@ -131,8 +123,9 @@ class DifficultySpec:
             return self.n, ceil(EPOCHS * self.n / min(self.batch_size, self.n))
         if self.match == "steps":
             return self.n, self.steps
-        levels = self.world.levels
-        ratio = self.world.answer_tokens(levels[len(levels) // 2]) / self.world.answer_tokens(self.d)
+        levels, of = self.world.levels, self.world.answer_tokens
+        middle, own = (np.mean([of(v) for v in self.world.span(d)]) for d in (levels[len(levels) // 2], self.d))
+        ratio = middle / own
         return max(1, round(self.n * ratio)), max(1, round(self.steps * ratio))
 
 

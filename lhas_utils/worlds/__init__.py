@@ -9,5 +9,5 @@ from .text import TextWorld, describe_corpus, register
 from .types import Corpus, LevelWorld, Stage, StageWorld, World
 
 LEVEL_WORLDS: dict[str, LevelWorld] = Registry(  # skills of the difficulty study
-    sort=DepthWorld("sort"), cumsum=DepthWorld("cumsum"), program=DepthWorld("program"), op=OpWorld()
+    sort=DepthWorld("sort"), cumsum=DepthWorld("cumsum"), op=OpWorld()
 )

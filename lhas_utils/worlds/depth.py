@@ -1,8 +1,9 @@
 """DepthWorld: skills with a difficulty knob and an exact check of every sample.
 
 The controlled world of the second study (arXiv:2605.12906, section 3), in the language of `symbols`. A base model
-knows one such skill at its easy levels, and other skills at all lengths, so that a long sequence is nothing new to
-it: only the skill at that length is.
+knows one such skill at its easy levels, and other skills, one of them akin to it, at all lengths, so that a long
+sequence is nothing new to it: only the skill at that length is. Training data of one level are a bucket of lengths,
+as the paper's are; tests are of one length each.
 """
 
 from dataclasses import dataclass
@@ -17,76 +18,43 @@ from .types import table
 
 
 class Knob(NamedTuple):
-    """Levels tested (D_test is uniform over them), the hardest level each base has seen, the longest other string."""
+    """What tells one skill from another.
 
-    levels: tuple[int, ...]
+    Args:
+        symbols: the strings' symbols are below this.
+        seen: the hardest level that each base has seen.
+        others: operations that the bases know at all lengths, and that are never fine-tuned; one of them is akin to
+            the skill, as a pretrained model knows most of what fine-tuning elicits.
+    """
+
+    symbols: int
     seen: dict[str, int]
-    longest: int
+    others: tuple[str, ...]
 
 
-KNOBS = {  # difficulty: string length for sort and cumsum, number of composed operations for program
-    "sort": Knob(tuple(range(2, 9)), {"weak": 3, "strong": 5}, 8),
-    "cumsum": Knob(tuple(range(2, 9)), {"weak": 3, "strong": 5}, 8),
-    "program": Knob(tuple(range(1, 7)), {"weak": 2, "strong": 4}, 16),
+LEVELS = tuple(range(2, 9))  # string lengths that are tested; D_test is uniform over them
+BUCKET = 3  # lengths of a level's training data: with one, a model unlearns to stop at any other
+KNOBS = {  # cumsum: summands are below 5, sums are modulo 10, so half the addition table is to be learnt
+    "sort": Knob(SYMBOLS, {"weak": 3, "strong": 5}, ("copy", "reverse", "sort_down", "rotate")),
+    "cumsum": Knob(5, {"weak": 3, "strong": 5}, ("copy", "increment", "running_max", "rotate")),
 }
-OTHERS = ("copy", "reverse", "increment", "rotate")  # mid-trained at all lengths, never fine-tuned
 OTHERS_SHARE = 0.6  # of the mid-training corpus
-STEPS = ("rotate", "reverse", "swap", "increment", "double", "copy")  # a program composes different ones
-PROGRAM_LENGTH = 3
-CUMSUM_DIGITS = 5  # summands are below 5, sums are modulo 10: half the addition table to learn
 COLUMNS = ("prompt", "response", "level")
 
 
-def answer(task: str, x: tuple[int, ...]) -> str:
-    """Return the response: the solved string, or for a program each operation and its result in turn.
-
-    >>> answer("sort", (2, 0, 1))
-    'a0 a1 a2'
-    >>> answer("program increment reverse", (0, 1, 2))
-    'reverse a2 a1 a0 increment a3 a2 a1'
-    """
-    if not task.startswith("program"):
-        return text("a", solve(task, x))
-    ops, parts = task.split()[1:], []
-    for op in reversed(ops):
-        x = solve(op, x)
-        parts.append(f"{op} {text('a', x)}")
-    return " ".join(parts)
-
-
-def _example(rng, skill: str, d: int, which: str) -> dict:
-    """Draw one example of level d from one side of the split by prompt."""
+def _example(rng, task: str, d: int, which: str, symbols: int = SYMBOLS) -> dict:
+    """Draw one example of length d from one side of the split by prompt."""
     while True:
-        task, length = skill, d
-        if skill == "program":
-            task, length = "program " + " ".join(rng.permutation(STEPS)[:d]), PROGRAM_LENGTH
-        x = tuple(int(v) for v in rng.integers(CUMSUM_DIGITS if skill == "cumsum" else SYMBOLS, size=length))
+        x = tuple(int(v) for v in rng.integers(symbols, size=d))
         if side(task, "a", x) == which:
-            shown = task.removeprefix("program ")
-            return {"prompt": f"{shown} {text('a', x)}", "response": answer(task, x), "level": d}
+            return {"prompt": f"{task} {text('a', x)}", "response": text("a", solve(task, x)), "level": d}
 
 
 def verify(skill: str, row: dict) -> bool:
     """Tell whether a row's response is right, working from its text alone and not from `solve`."""
-    words, said = row["prompt"].split(), row["response"].split()
-    ops, x = [w for w in words if not w[1:].isdigit()], [int(w[1:]) for w in words if w[1:].isdigit()]
-    if skill == "sort":
-        return said == [f"a{v}" for v in np.sort(x)]
-    if skill == "cumsum":
-        return said == [f"a{v}" for v in np.cumsum(x) % 10]
-    rules = {
-        "rotate": lambda s: np.roll(s, -1),
-        "reverse": np.flip,
-        "swap": lambda s: s[[1, 0, 2]],
-        "increment": lambda s: (s + 1) % 10,
-        "double": lambda s: s * 2 % 10,
-        "copy": np.copy,
-    }
-    expected, state = [], np.array(x)
-    for op in ops[::-1]:
-        state = rules[op](state)
-        expected += [op, *(f"a{v}" for v in state)]
-    return said == expected
+    rules = {"sort": np.sort, "cumsum": lambda x: np.cumsum(x) % 10}
+    x = [int(word[1:]) for word in row["prompt"].split()[1:]]
+    return row["prompt"].split()[0] == skill and row["response"].split() == [f"a{v}" for v in rules[skill](x)]
 
 
 @dataclass(frozen=True)
@@ -103,31 +71,27 @@ class DepthCorpus:
 
     def rows(self, seed: int, size: int) -> Dataset:
         """Return `size` examples."""
-        rng, rows, (_, seen, longest) = stream(seed, "depth-base", self.skill), [], KNOBS[self.skill]
+        rng, rows, (symbols, seen, others) = stream(seed, "depth-base", self.skill), [], KNOBS[self.skill]
         for _ in range(size):
             if rng.random() < OTHERS_SHARE:
-                other, length = OTHERS[rng.integers(len(OTHERS))], int(rng.integers(1, longest + 1))
+                other, length = others[rng.integers(len(others))], int(rng.integers(1, LEVELS[-1] + 1))
                 rows.append(_example(rng, other, length, "pool"))
             else:
-                rows.append(_example(rng, self.skill, int(rng.integers(1, seen[self.kind] + 1)), "pool"))
+                rows.append(_example(rng, self.skill, int(rng.integers(1, seen[self.kind] + 1)), "pool", symbols))
         return table(rows, COLUMNS)
 
 
 @dataclass(frozen=True)
 class DepthWorld:
-    """One skill of DepthWorld: `sort`, `cumsum` or `program`."""
+    """One skill of DepthWorld, `sort` or `cumsum`; its difficulty is the length of the longest string."""
 
     skill: str
     tag: ClassVar = "depth"
     decoded: ClassVar = False
+    levels: ClassVar = LEVELS
 
     def __post_init__(self):
         choose("skill", self.skill, KNOBS)
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """Difficulties that are tested; D_test is uniform over them."""
-        return KNOBS[self.skill].levels
 
     @property
     def seen(self) -> dict[str, int]:
@@ -138,27 +102,27 @@ class DepthWorld:
         """Return the mid-training corpus of the `weak` or the `strong` base."""
         return DepthCorpus(self.skill, kind)
 
-    def answer_tokens(self, d: int) -> int:
-        """Return the response tokens of an example of level d, `<eos>` included."""
-        return 1 + (d * (1 + PROGRAM_LENGTH) if self.skill == "program" else d)
+    def answer_tokens(self, length: int) -> int:
+        """Return the response tokens of an example of one length, `<eos>` included."""
+        return 1 + length
+
+    def span(self, d: int) -> tuple[int, ...]:
+        """Return the lengths in the training data of level d, which are uniform over them: d - 2 to d, from 2."""
+        return tuple(range(max(LEVELS[0], d - BUCKET + 1), d + 1))
 
     def sample(self, d: int, n: int, seed: int) -> Dataset:
-        """Return n i.i.d. examples of level d (0: uniform over all levels) from the training side; prefixes nest."""
-        rng = stream(seed, "depth", self.skill, d)
-
-        def level():
-            return d or self.levels[rng.integers(len(self.levels))]
-
-        return table([_example(rng, self.skill, level(), "pool") for _ in range(n)], COLUMNS)
+        """Return n i.i.d. examples of level d (0: uniform over all lengths) from the training side; prefixes nest."""
+        rng, symbols, lengths = stream(seed, "depth", self.skill, d), KNOBS[self.skill].symbols, self.span(d) or LEVELS
+        return table([_example(rng, self.skill, int(rng.choice(lengths)), "pool", symbols) for _ in range(n)], COLUMNS)
 
     def slices(self, seed: int, size: int) -> dict[int, Dataset]:
-        """Return the test set of each level, `size` examples each."""
+        """Return the test set of each length, `size` examples each."""
 
         def one(d):
-            rng = stream(seed, "depth-test", self.skill, d)
-            return table([_example(rng, self.skill, d, "test") for _ in range(size)], COLUMNS)
+            rng, symbols = stream(seed, "depth-test", self.skill, d), KNOBS[self.skill].symbols
+            return table([_example(rng, self.skill, d, "test", symbols) for _ in range(size)], COLUMNS)
 
-        return {d: one(d) for d in self.levels}
+        return {d: one(d) for d in LEVELS}
 
 
 def trimmed(data: Dataset, which: str) -> Dataset:

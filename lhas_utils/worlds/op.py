@@ -218,6 +218,10 @@ class OpWorld:
         """Return the response tokens of a problem with d operations, `<eos>` included."""
         return STEP * d + 1
 
+    def span(self, d: int) -> tuple[int, ...]:
+        """Return the levels in the training data of level d: itself."""
+        return (d,)
+
     def sample(self, d: int, n: int, seed: int) -> Dataset:
         """Return n i.i.d. training problems with d operations; prefixes nest."""
         rng = stream(seed, "ops", d)

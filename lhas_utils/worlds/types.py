@@ -82,7 +82,10 @@ class LevelWorld(Protocol):
         """Return the mid-training corpus of the `weak` or the `strong` base."""
 
     def answer_tokens(self, d: int) -> int:
-        """Return the response tokens of an example of level d, the end token included."""
+        """Return the response tokens of a test example of level d, the end token included."""
+
+    def span(self, d: int) -> tuple[int, ...]:
+        """Return the tested levels that the training data of level d are uniform over."""
 
     def sample(self, d: int, n: int, seed: int) -> Dataset:
         """Return n i.i.d. training examples of level d; prefixes nest."""

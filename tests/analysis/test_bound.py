@@ -39,4 +39,14 @@ def test_bounds_keep_the_best_sigma():
     rows = pd.DataFrame([run | {"sigma": s, "nll": nll, "slice": part} for s, nll, part in cells])
     b = bound.bounds(rows).iloc[0]
     assert b["sigma"] == max(SIGMAS)  # here the smaller KL outweighs the higher risk
-    assert b["shift"] == pytest.approx(CLIP / 2) and b["observed"] == 1.0
+    assert b["shift"] == pytest.approx(CLIP / 2) and b["observed"] == 1.0  # trained on 2 and 3, tested on 3 and 5
+    assert b["at_edge"]
+
+
+@pytest.mark.parametrize("best, edge", [(0, True), (2, False), (-1, True)])
+def test_a_sigma_at_the_edge_of_its_grid_is_flagged(best, edge):
+    run = dict(run=0, skill="sort", base="weak", seed=0, d=3, n=64, examples=64, distance2=0.0, who="posterior")
+    cells = [(s, 0.1 if s == SIGMAS[best] else 2.0, part) for s in SIGMAS for part in ("3", "train")]
+    rows = pd.DataFrame([run | {"sigma": s, "nll": nll, "slice": part} for s, nll, part in cells])
+    b = bound.bounds(rows).iloc[0]
+    assert (b["sigma"], b["at_edge"]) == (SIGMAS[best], edge)

@@ -11,6 +11,7 @@ from lhas_utils.analysis import agreement, bound, metrics, optimum, statistics, 
 from lhas_utils.analysis.summary import summary
 from lhas_utils.claims.effects import Effect, contrast
 from lhas_utils.claims.judge import Part, combine, judge, weakest
+from lhas_utils.worlds import DepthWorld
 
 NAMES = ("zeta", "alpha", "mid")  # in stage order, which is not the alphabet's
 R = [[0.20, 0.10, 0.30], [0.50, 0.15, 0.35], [0.60, 0.70, 0.40], [0.80, 0.65, 0.75]]
@@ -300,7 +301,7 @@ USED = {"examples": 8, "updates": 2, "tokens_seen": 9, "tokens_distinct": 9, "di
 
 
 def difficulty_rows(**spec) -> pd.DataFrame:
-    """Return the rows of one run of three levels: (exact, accuracy, nll) of base and tuned."""
+    """Return the rows of one run of three levels, of which level 3 spans two: (exact, accuracy, nll)."""
     scores = {
         "base": {"2": (0.5, 0.6, 1.0), "3": (0.2, 0.5, 2.0), "4": (0.0, 0.3, 4.0), "train": (0.3, 0.5, 2.5)},
         "tuned": {"2": (0.4, 0.7, 1.2), "3": (0.8, 0.9, 0.5), "4": (0.3, 0.5, 3.0), "train": (0.9, 0.9, 0.2)},
@@ -309,19 +310,26 @@ def difficulty_rows(**spec) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["who", "slice", "exact", "accuracy", "nll"]).assign(run=0, **SPEC | USED | spec)
 
 
-def test_gains_and_gaps_of_a_run_by_hand():
+@pytest.fixture
+def span(monkeypatch):
+    monkeypatch.setattr(DepthWorld, "span", lambda self, d: (d - 1, d))
+
+
+def test_gains_and_gaps_of_a_run_by_hand(span):
     (got,) = optimum.per_run(difficulty_rows().sample(frac=1, random_state=7)).to_dict("records")
-    target, heldout, train = 4.7 / 3, 0.5, 0.2
-    expected = {"before": 0.7 / 3, "gain": 0.8 / 3, "gain_accuracy": 0.7 / 3, "gain_nll": 2.3 / 3}
-    expected |= {"train": train, "heldout": heldout, "target": target}
-    expected |= {"generalization": heldout - train, "extrapolation": target - heldout}
+    expected = {"before": 0.7 / 3}
+    risks = {"exact": (0.1, 0.4, 1.5 / 3, 2.3 / 3), "nll": (0.2, 0.85, 4.7 / 3, 7 / 3)}  # of 2 and 3, see `span`
+    for metric, (train, heldout, target, before) in risks.items():
+        found = {"train": train, "heldout": heldout, "target": target, "gain": before - target}
+        found |= {"generalization": heldout - train, "extrapolation": target - heldout}
+        expected |= {f"{name}_{metric}": value for name, value in found.items()}
     assert {k: got[k] for k in expected} == pytest.approx(expected)
     assert {k: got[k] for k in SPEC | USED} == SPEC | USED
 
 
 def test_a_mixed_sample_has_the_target_held_out():
     (got,) = optimum.per_run(difficulty_rows(d=0)).to_dict("records")
-    assert got["heldout"] == got["target"] == pytest.approx(4.7 / 3) and got["extrapolation"] == 0
+    assert got["heldout_nll"] == got["target_nll"] == pytest.approx(4.7 / 3) and got["extrapolation_nll"] == 0
 
 
 def test_gains_by_slice_and_the_measures_of_a_level():
@@ -339,34 +347,36 @@ def test_the_optimum_is_chosen_on_the_other_seeds():
     assert optimum.held_out_optimum(gain).tolist() == [[1.0, 0.0], [1.0, -1.0], [1.0, -2.0]]
 
 
-def test_the_peak_is_that_of_the_parabola_within_the_levels():
-    assert optimum.peak([2, 3, 5, 8], [-((d - 4) ** 2) for d in (2, 3, 5, 8)]) == 4.0
-    assert optimum.peak([2, 3, 5], [(d - 9) * 1.0 for d in (2, 3, 5)]) == 5.0
-    assert optimum.peak([2, 8], [1.0, 0.0]) == 2.0
+def test_the_vertex_is_that_of_the_best_cell_and_its_neighbours():
+    assert optimum.vertex([2, 3, 5, 8], [-((d - 4) ** 2) for d in (2, 3, 5, 8)]) == 4.0
+    assert optimum.vertex([2, 3, 5, 8], [0.0, 1.0, 0.0, -50.0]) == 3.5  # -(d - 2)(d - 5) / 2
+    assert optimum.vertex([2, 3, 5], [(d - 9) * 1.0 for d in (2, 3, 5)]) == 5.0
+    assert optimum.vertex([2, 8], [1.0, 0.0]) == 2.0
+    assert optimum.vertex([2, 3, 4], [1.0, 1.0, 1.0]) == 2.0 and optimum.vertex([1, 2, 3, 4], [0, 1, 1, 0]) == 2.5
 
 
 def test_a_grid_has_seeds_sizes_and_levels_in_order_whatever_the_order_of_the_rows():
     cells = [(s, n, d, 100 * s + n + d / 10) for s in (0, 1) for n in (8, 16) for d in (3, 5, 8)]
-    runs = pd.DataFrame(cells, columns=["seed", "n", "d", "gain"]).assign(
+    runs = pd.DataFrame(cells, columns=["seed", "n", "d", "gain_exact"]).assign(
         skill="sort", base="weak", loss="sft", match="steps"
     )
     runs = runs.assign(trim="none", lr=0.1)
-    mixed = runs.assign(d=0, gain=-1.0).drop_duplicates(["seed", "n"])
-    other = runs.assign(trim="easiest", gain=-1.0)
+    mixed = runs.assign(d=0, gain_exact=-1.0).drop_duplicates(["seed", "n"])
+    other = runs.assign(trim="easiest", gain_exact=-1.0)
     values, *axes = optimum.grid(pd.concat([other, mixed, runs]).sample(frac=1, random_state=9))
     assert axes == [[0, 1], [8, 16], [3, 5, 8]]
     assert values[1, 0].tolist() == pytest.approx([108.3, 108.5, 108.8]) and values[0, 1, 2] == pytest.approx(16.8)
 
 
-def test_the_surface_finds_a_planted_optimum_that_moves_with_the_size():
-    levels, sizes = [2, 3, 4, 5, 6, 7, 8], [32, 128, 512, 2048]
+def test_the_line_finds_a_planted_optimum_that_moves_with_the_size():
+    levels, sizes = [2, 3, 4, 5, 6, 7, 8], [32, 128, 512]
     gain = np.array([[-((d - (1 + 0.5 * np.log2(n))) ** 2) for d in levels] for n in sizes])
-    table = optimum.leave_one_n_out(levels, sizes[:3], gain[:3])
-    assert table["measured"].tolist() == pytest.approx([3.5, 4.5, 5.5], abs=0.01)
-    assert table["constant"].tolist() == pytest.approx([5.0, 4.5, 4.0], abs=0.01)
-    x = np.log2(64)
-    assert optimum.design(np.array([3.0]), np.array([64])).tolist() == [[1, x, 3, 3 * x, 9, 9 * x]]
-    assert optimum.predict_optimum(np.array([0, 0, 0, 2.0, -6.0, 0]), levels, 2**36) == pytest.approx(6.0)
+    table = optimum.leave_one_n_out(levels, sizes, gain)
+    assert table["measured"].tolist() == pytest.approx([3.5, 4.5, 5.5])
+    assert table["line"].tolist() == pytest.approx([3.5, 4.5, 5.5])
+    assert table["constant"].tolist() == pytest.approx([5.0, 4.5, 4.0])
+    steep = optimum.leave_one_n_out(levels, [1, 2, 4], [[0, 1, 0, 0, 0, 0, 0], [0] * 5 + [1, 0], [0] * 5 + [1, 0]])
+    assert steep["line"].tolist() == pytest.approx([7.0, 5.0, 8.0])  # 11 is beyond the levels
 
 
 def test_the_terms_of_the_bound_by_hand():
@@ -389,7 +399,8 @@ def test_bounds_keep_the_best_sigma_and_split_delta_over_them():
         run=0, **SPEC, **USED | {"distance2": 8.0}
     )
     (got,) = bound.bounds(rows).to_dict("records")
-    terms = bound.bound_terms(0.5, 8.0, 1.0, 8, 2 / 3, 0.025)
+    terms = bound.bound_terms(0.5, 8.0, 1.0, 8, 1 / 3, 0.025)  # tested on 2, 3, 4, trained on 2, 3
+    assert got["at_edge"]  # of two sigmas, both are an end
     assert got["sigma"] == 1.0 and {k: got[k] for k in terms} == pytest.approx(terms)
     assert got["observed"] == 3.0  # over the levels, without the training sample
 

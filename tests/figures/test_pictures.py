@@ -51,12 +51,17 @@ CASES = {
     theory.prediction: (LOCAL, FITS),
     theory.spectra: (CURVE, LOCAL),
     theory.regret: (table("regret", "_", "__", model=["one", "two"], angle=[0, 90]),),
-    difficulty.heatmaps: (table("gain", "_", "__", **GRID, d=[2, 3]), table("d_star", "low", "high", **GRID)),
+    difficulty.heatmaps: (
+        table("gain", "_", "__", **GRID, d=[2, 3]),
+        table("d_star", "low", "high", **GRID, estimator=["best cell", "vertex"]).assign(at_edge=1, n_seeds=3),
+    ),
     difficulty.slices: (table("exact", "_", "__", n=[32, 512], d=[2, 3], level=[2, 3]),),
-    difficulty.gaps: (table(n=[32, 512], d=[2, 3], metric=["train", "generalization", "extrapolation", "target"]),),
+    difficulty.gaps: (
+        table(n=[32, 512], d=[2, 3], metric=["train_nll", "generalization_nll", "extrapolation_nll", "target_nll"]),
+    ),
     difficulty.lines: (table(n=[32, 512], arm=["steps", "tokens"], d=[2, 3]), "d", "gain"),
     difficulty.bound: (table("risk", "complexity", "shift", n=[32, 512], d=[2, 3]).assign(observed=1.0), 5.0),
-    difficulty.optimum: (table("measured", "surface", "constant", n=[32, 512]),),
+    difficulty.optimum: (table("measured", "line", "constant", n=[32, 512]),),
     difficulty.measures: (table("nll", "failure", "_", skill=["sort"], base=["weak", "strong"], level=[2, 3]),),
 }
 

@@ -20,7 +20,7 @@ from lhas_utils.selection import PAPER
 from lhas_utils.studies import BASES, DifficultySpec
 from lhas_utils.worlds import ORDERS, SEQUENCES
 
-CHOOSING = ("develop", "develop_lora", "develop_opworld")
+CHOOSING = ("develop", "develop_lora", "develop_difficulty", "develop_opworld")
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -73,18 +73,19 @@ def test_grids_cover_what_they_are_named_after():
 def test_the_difficulty_grid_is_a_grid():
     full = specs("difficulty", "full")
     main = [s for s in full if (s.loss, s.match, s.trim) == ("sft", "steps", "none") and s.d]
-    for skill in ("sort", "cumsum", "program"):
+    for skill, seeds in {"sort": 12, "cumsum": 8}.items():
         cells = {(s.seed, s.base, s.d, s.n) for s in main if s.skill == skill}
         sides = [len({c[i] for c in cells}) for i in range(4)]
-        assert len(cells) == sides[0] * sides[1] * sides[2] * sides[3] and sides[0] == 5 and sides[1] == len(BASES)
+        assert len(cells) == sides[0] * sides[1] * sides[2] * sides[3] and sides[:2] == [seeds, len(BASES)]
     assert {s.lr for s in full} == {LR, DFT_LR} and {s.match for s in full} == {"steps", "tokens", "epochs"}
     assert {s.draws > 0 for s in main if (s.skill, s.base) != ("sort", "weak")} == {False}
     assert {s.trim for s in full if not s.d} == {"none", "easiest", "hardest"}
+    assert {s.seed for s in specs("develop_difficulty", "full")} == {1000} and not specs("develop_difficulty", "fast")
 
 
 def test_plan_of_the_published_run_of_the_second_witness():
     full = specs("opworld", "full")
-    assert len(full) == len(set(full)) == 120 and {s.seed for s in full} == set(range(5))
+    assert len(full) == len(set(full)) == 48 and {s.seed for s in full} == {100, 101}
     assert {s.skill for s in full} == {"op"} and all(isinstance(s, DifficultySpec) for s in full)
     chosen = specs("develop_opworld", "full")
     assert {s.seed for s in chosen} == {1000} and full[0].lr in {s.lr for s in chosen}

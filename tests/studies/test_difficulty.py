@@ -28,8 +28,8 @@ def run(spec):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"skill": "chess"}, "skill: expected one of sort, cumsum, program, op; got 'chess'"),
-        ({"d": 9}, "d: expected one of 0, 2"),
+        ({"skill": "chess"}, "skill: expected one of sort, cumsum, op; got 'chess'"),
+        ({"d": 11}, "d: expected one of 0, 2"),
         ({"base": "huge"}, "base: expected one of weak, strong"),
         ({"trim": "hardest"}, "d: expected 0"),
         ({"d": 0, "match": "tokens"}, "d: expected one level"),
@@ -43,23 +43,19 @@ def test_errors_name_expected_and_received(change, message):
 
 def test_amounts_by_hand():
     assert DifficultySpec(d=8, n=90, steps=120).amount() == (90, 120)
-    assert DifficultySpec(d=8, n=90, steps=120, match="tokens").amount() == (60, 80)  # 9 answer tokens against 6
-    assert DifficultySpec(d=2, n=90, steps=120, match="tokens").amount() == (180, 240)
+    assert DifficultySpec(d=8, n=90, steps=120, match="tokens").amount() == (56, 75)  # 8 answer tokens against 5
+    assert DifficultySpec(d=2, n=90, steps=120, match="tokens").amount() == (150, 200)
+    assert DifficultySpec("op", d=2, n=90, steps=120, match="tokens").amount() == (175, 233)  # 17 against 33
     assert DifficultySpec(n=160, match="epochs").amount() == (160, 15)
+    assert DifficultySpec(n=160, match="epochs", batch_size=16).amount() == (160, 30)
     assert DifficultySpec(n=8, match="epochs").amount() == (8, 3)
 
 
-def test_token_match_holds_tokens():
-    seen = {
-        d: n * steps
-        for d in (2, 5, 8)
-        for n, steps in [DifficultySpec(d=d, n=1200, steps=120, match="tokens").amount()]
-    }
-    assert {d: round(DifficultySpec(d=d, n=1200, match="tokens").amount()[0] * (d + 1), -1) for d in seen} == {
-        2: 7200,
-        5: 7200,
-        8: 7200,
-    }
+@pytest.mark.parametrize("d", [2, 3, 6, 8])
+def test_token_match_holds_distinct_tokens(d):
+    spec = DifficultySpec(d=d, n=1200, steps=120, match="tokens")
+    tokens = sum(len(r.split()) + 1 for r in spec.world.sample(d, spec.amount()[0], 1000)["response"])
+    assert tokens == pytest.approx(6000, rel=0.02)
 
 
 def test_execute_is_tidy_and_repeatable(tidy_rows):
@@ -70,13 +66,13 @@ def test_execute_is_tidy_and_repeatable(tidy_rows):
         assert list(rows.loc[rows["who"] == who, "slice"]) == [*levels, "train"]
     assert len(rows[rows["who"] == "posterior"]) == len(SIGMAS) * (len(levels) + 1)
     assert (
-        (rows["tokens_distinct"] == 8 * 5).all()
-        and (rows["tokens_seen"] == 2 * 8 * 5).all()
+        rows["tokens_distinct"].between(8 * 3, 8 * 5).all()
+        and (rows["tokens_seen"] == 2 * rows["tokens_distinct"]).all()
         and (rows["distance2"] > 0).all()
     )
     base, tuned = (rows[rows["who"] == w]["nll"].to_numpy() for w in ("base", "tuned"))
     assert not np.allclose(base, tuned)
-    assert rows.loc[rows["who"] == "posterior", "nll"].between(0, CLIP).all()
+    assert rows.loc[rows["who"] == "posterior", "nll"].between(0, CLIP + 1e-5).all()
     json.dumps(rows.iloc[0].to_dict(), default=float)
 
 

@@ -6,18 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lhas_utils.worlds import LEVEL_WORLDS, DepthWorld, trimmed
-from lhas_utils.worlds.depth import KNOBS, OTHERS, answer, verify
+from lhas_utils.worlds.depth import KNOBS, LEVELS, verify
 
-LEVELS = [(skill, d) for skill, knob in KNOBS.items() for d in knob.levels]
+CELLS = [(skill, d) for skill in KNOBS for d in LEVELS]
 
 
-@given(st.sampled_from(LEVELS), st.integers(0, 2**20))
+@given(st.sampled_from(CELLS), st.integers(0, 2**20))
 @settings(max_examples=40, deadline=None)
 def test_solver_checks_every_sample(level, seed):
     skill, d = level
     for row in DepthWorld(skill).sample(d, 5, seed):
-        assert verify(skill, row) and row["level"] == d
-        assert len(row["response"].split()) + 1 == DepthWorld(skill).answer_tokens(d)
+        assert verify(skill, row) and row["level"] in DepthWorld(skill).span(d)
+        assert len(row["response"].split()) + 1 == DepthWorld(skill).answer_tokens(row["level"])
         wrong = row["response"].split()
         wrong[-1] = f"a{(int(wrong[-1][1:]) + 1) % 10}"
         assert not verify(skill, row | {"response": " ".join(wrong)})
@@ -33,23 +33,33 @@ def test_train_and_test_share_no_prompt(skill, seed):
     assert not train & test
 
 
-def test_answers_by_hand():
-    assert answer("cumsum", (4, 4, 4)) == "a4 a8 a2"
-    assert answer("program swap double rotate", (1, 2, 7)) == "rotate a2 a7 a1 double a4 a4 a2 swap a4 a4 a2"
-    assert DepthWorld("program").answer_tokens(3) == 1 + 3 * 4
+def test_rows_are_checked_by_hand():
+    assert verify("cumsum", {"prompt": "cumsum a4 a4 a4", "response": "a4 a8 a2"})
+    assert verify("sort", {"prompt": "sort a2 a0 a1", "response": "a0 a1 a2"})
+    assert not verify("sort", {"prompt": "sort_down a2 a0 a1", "response": "a0 a1 a2"})
+    assert not verify("cumsum", {"prompt": "cumsum a4 a4 a4", "response": "a4 a8 a3"})
+
+
+def test_a_level_is_a_bucket_of_lengths():
+    world = DepthWorld("sort")
+    assert [world.span(d) for d in (0, 2, 3, 4, 8)] == [(), (2,), (2, 3), (2, 3, 4), (6, 7, 8)]
+    lengths = np.bincount(world.sample(5, 3000, 1000)["level"], minlength=9)
+    assert lengths[3:6].sum() == 3000 and (abs(lengths[3:6] - 1000) < 100).all()
+    mixed = np.bincount(world.sample(0, 3000, 1000)["level"], minlength=9)
+    assert not mixed[:2].any() and (abs(mixed[2:] - 3000 / 7) < 85).all()
+    assert {d: set(data["level"]) for d, data in world.slices(1000, 4).items()} == {d: {d} for d in LEVELS}
 
 
 def test_other_skills_come_at_lengths_no_skill_was_seen_at():
-    for skill, (_, seen, reach) in KNOBS.items():
-        world = DepthWorld(skill)
-        rows = world.corpus("weak").rows(1000, 600).to_list()
-        own = [r["level"] for r in rows if verify(skill, r) and r["level"] <= seen["weak"]]
-        others = [r["level"] for r in rows if r["prompt"].split()[0] in OTHERS and r["level"] > seen["weak"]]
-        longest = max(len(r["response"].split()) for data in world.slices(1000, 2).values() for r in data)
-        assert set(own) >= set(range(1, seen["weak"] + 1))
-        assert max(others) == reach
-        assert 2 * reach >= longest  # prompt and response of the others span the hardest response
-        assert all(r["level"] <= seen["weak"] for r in rows if r["prompt"].split()[0] in ("sort", "cumsum"))
+    for skill, (symbols, seen, others) in KNOBS.items():
+        for kind in ("weak", "strong"):
+            rows = DepthWorld(skill).corpus(kind).rows(1000, 1500).to_list()
+            found = {name: [r for r in rows if r["prompt"].split()[0] == name] for name in (skill, *others)}
+            assert sum(map(len, found.values())) == len(rows) and skill not in others
+            assert {r["level"] for r in found[skill]} == set(range(1, seen[kind] + 1))
+            assert all(max(int(w[1:]) for w in r["prompt"].split()[1:]) < symbols for r in found[skill])
+            assert all({r["level"] for r in found[name]} == {1, *LEVELS} for name in others)
+            assert 0.3 < len(found[skill]) / len(rows) < 0.5
 
 
 def test_samples_nest_and_honour_the_seed():
@@ -66,7 +76,7 @@ def test_trimming_removes_one_end():
 
 
 def test_an_unknown_skill_lists_the_known_ones():
-    with pytest.raises(ValueError, match="skill: expected one of sort, cumsum, program; got 'chess'"):
+    with pytest.raises(ValueError, match="skill: expected one of sort, cumsum; got 'chess'"):
         DepthWorld("chess")
 
 
@@ -81,3 +91,10 @@ def test_every_level_world_keeps_the_protocol(skill):
         assert corpus.seeded and corpus.words and corpus.positions > 0
         words = {w for row in corpus.rows(0, 5) for w in f"{row['prompt']} {row['response']}".split()}
         assert words <= set(corpus.words) and set(corpus.weights) <= set(corpus.words)
+
+
+@pytest.mark.parametrize("skill", LEVEL_WORLDS)
+def test_training_data_are_uniform_over_the_levels_they_span(skill):
+    world = LEVEL_WORLDS[skill]
+    for d in world.levels:
+        assert set(world.sample(d, 60, 1000)["level"]) == set(world.span(d)) <= set(world.levels)

@@ -109,7 +109,7 @@ def test_the_judge_sees_noise_partly_and_likes_what_is_easy():
 # ---- DepthWorld --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("skill", ["sort", "cumsum", "program"])
+@pytest.mark.parametrize("skill", ["sort", "cumsum"])
 def test_a_mixed_sample_and_a_bases_corpus_are_uniform_over_their_levels(skill):
     world = LEVEL_WORLDS[skill]
     share = Counter(world.sample(0, 1200, 0)["level"])
