@@ -1,9 +1,9 @@
 """From tidy rows to numbers: metrics, statistics of paired runs, tables, theory, and the difficulty study."""
 
-from . import agreement, bound, branch, coverage, lhas_map, metrics, optimum, statistics, theory
+from . import agreement, bound, common_start, coverage, lhas_map, metrics, optimum, statistics, theory
 from .agreement import concentration_against_spread, correlations, fit_quality
 from .bound import bounds
-from .branch import branched, known, trajectory
+from .common_start import branched, known, trajectory
 from .gate import gate, gate_line, rises
 from .level_gate import difficulty_gate
 from .lhas_map import cell_words, differences_by_cell, map_runs

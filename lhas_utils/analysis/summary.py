@@ -5,7 +5,7 @@ from functools import cache
 import pandas as pd
 
 from ..runs import experiment
-from .branch import branched
+from .common_start import branched
 from .metrics import adaptation_tokens, summarise
 
 MEASURED = ("split", "stage", "capability", "step", "metric", "value")
