@@ -159,7 +159,7 @@ def lhas(
         terms = {
             "utility": z(one.u(x)),
             "coverage": coverage_weight * z(one.c(x)),
-            "proxy": proxy_weight * z(one.p(x)),
+            "proxy_gain": proxy_weight * z(one.p(x)),
             "penalty": -penalty_weight * z(one.a(x)),
         }
         best = top_k(sum(terms.values()), keep)

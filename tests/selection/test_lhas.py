@@ -55,7 +55,7 @@ def lhas_by_hand(ctx, lam, eta, rho, alpha=1.0):
     return {
         "utility": standardise(uds_by_hand(ctx, ctx.history.projection, alpha)),
         "coverage": lam * standardise(nearest),
-        "proxy": eta * standardise(ctx.cosine_proxy),
+        "proxy_gain": eta * standardise(ctx.cosine_proxy),
         "penalty": -rho * standardise(share),
     }
 
@@ -79,7 +79,7 @@ def test_lhas_explains_every_pick_once():
     ctx = Stub(150, past=5)
     picks = pick("lhas", ctx, 37, micro_batch=16)
     assert sorted(ctx.terms["index"]) == picks.tolist()
-    assert list(ctx.terms) == ["index", "utility", "coverage", "proxy", "penalty"]
+    assert list(ctx.terms) == ["index", "utility", "coverage", "proxy_gain", "penalty"]
     assert all(len(v) == 37 and np.isfinite(v).all() for v in ctx.terms.values())
 
 

@@ -26,7 +26,8 @@ class Signals:
 
     def explain(self, indices, **terms):
         self.explained += [
-            (int(i), *row) for i, *row in zip(indices, *(terms[k] for k in ("utility", "coverage", "proxy", "penalty")))
+            (int(i), *row)
+            for i, *row in zip(indices, *(terms[k] for k in ("utility", "coverage", "proxy_gain", "penalty")))
         ]
 
 
