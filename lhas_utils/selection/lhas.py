@@ -125,7 +125,7 @@ def lhas(
     rng,
     coverage_weight=3.0,
     proxy_weight=3.0,
-    penalty_weight=0.3,
+    penalty_weight=0.0,
     utility="utility_diversity",
     penalty="clusters",
     proxy="proxy",
@@ -138,7 +138,8 @@ def lhas(
 
     An online pass as in `utility_diversity`; each term is standardised within the micro-batch, so the weights
     lambda (`coverage_weight`), eta (`proxy_weight`) and rho (`penalty_weight`) have no unit.
-    The default weights had the highest U_long on the development seeds (experiment `develop`).
+    The default weights had the highest U_long on the development seeds (experiment `develop`); there the penalty
+    earned nothing, so that its weight is 0.
 
     Args:
         utility: base utility u: `utility_diversity` (the paper's), the same `within_length` (its nuclear norm, which

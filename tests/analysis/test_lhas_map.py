@@ -66,12 +66,12 @@ def test_a_seed_without_its_partner_is_left_out():
 
 def test_runs_get_their_arm_and_keep_the_worlds_imbalance(monkeypatch):
     rows = pd.DataFrame(
-        [("lhas", "penalty_weight=0.0", 0.8), ("lhas", "", 0.0), ("random", "", 0.8)],
+        [("lhas", "penalty_weight=1.0", 0.8), ("lhas", "", 0.0), ("random", "", 0.8)],
         columns=["selector", "params", "imbalance"],
     )
     monkeypatch.setattr(module, "summary", lambda rows, metric: rows.assign(imbalance=0.1, score=metric))
     found = map_runs(rows, "nll")
-    assert found["arm"].tolist() == ["no penalty", "lhas", "random"]
+    assert found["arm"].tolist() == ["with penalty", "lhas", "random"]
     assert found["task_imbalance"].tolist() == [0.8, 0.0, 0.8]
     assert set(found["imbalance"]) == {0.1} and set(found["score"]) == {"nll"}
 

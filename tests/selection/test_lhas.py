@@ -112,7 +112,15 @@ def test_lhas_eigenvector_penalty_avoids_the_direction_already_taken():
     ctx.history.sketch = np.tile([1.0, 0, 0, 0, 0, 0], (6, 1))
     ctx.sketch = np.vstack([np.tile([1.0, 0, 0, 0, 0, 0], (10, 1)), np.tile([0, 1.0, 0, 0, 0, 0], (10, 1))])
     picks = pick(
-        "lhas", ctx, 10, utility="none", coverage_weight=0.0, proxy_weight=0.0, penalty="eigenvector", micro_batch=20
+        "lhas",
+        ctx,
+        10,
+        utility="none",
+        coverage_weight=0.0,
+        proxy_weight=0.0,
+        penalty_weight=1.0,
+        penalty="eigenvector",
+        micro_batch=20,
     )
     assert picks.tolist() == list(range(10, 20))
 
@@ -122,7 +130,9 @@ def test_lhas_cluster_penalty_avoids_the_crowded_cluster():
     ctx.embedding = ctx.embedding + np.random.default_rng(0).normal(0, 0.01, size=(20, 2))
     ctx.history.embedding = ctx.embedding[:10] + 0.001
     ctx.history.projection, ctx.history.sketch = ctx.projection[:10], ctx.sketch[:10]
-    picks = pick("lhas", ctx, 10, utility="none", coverage_weight=0.0, proxy_weight=0.0, micro_batch=20)
+    picks = pick(
+        "lhas", ctx, 10, utility="none", coverage_weight=0.0, proxy_weight=0.0, penalty_weight=1.0, micro_batch=20
+    )
     labels, past = clusters(ctx)
     share = np.array([(past == c).mean() for c in labels])
     assert share[picks].max() <= np.delete(share, picks).min()

@@ -49,7 +49,7 @@ def random_run(execute):
 
 @pytest.fixture(scope="module")
 def lhas_run(execute):
-    return execute(replace(SPEC, selector="lhas"))
+    return execute(replace(SPEC, selector="lhas", params=(("penalty_weight", 1.0),)))
 
 
 def part(rows, split, **where):
