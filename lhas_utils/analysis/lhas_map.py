@@ -83,11 +83,12 @@ def cell_words(intervals: pd.DataFrame, metric: str = "exact") -> pd.DataFrame:
 def tally(words: pd.DataFrame, quantity: str = "long_horizon") -> pd.DataFrame:
     """Return in how many cells each pair pays, costs, is equivalent or open: rows `a - b`, columns `WORDS`."""
     part = words[words["metric"] == quantity]
-    return pd.crosstab(part["a"] + " - " + part["b"], part["word"]).reindex(columns=[*WORDS], fill_value=0)
+    pairs = (part["a"] + " - " + part["b"]).rename("pair")
+    return pd.crosstab(pairs, part["word"]).reindex(columns=[*WORDS], fill_value=0)
 
 
 def verdict(words: pd.DataFrame, b: str, a: str = "lhas", quantity: str = "long_horizon") -> str:
-    """Return one sentence: does a beat b somewhere on the map, never, or is that open?
+    """Return in words whether a is better than b somewhere on the map, never, or nowhere for sure.
 
     Somewhere: it pays in at least one cell. Never: it is equivalent or costs in every cell.
     """
@@ -96,9 +97,10 @@ def verdict(words: pd.DataFrame, b: str, a: str = "lhas", quantity: str = "long_
         known = ", ".join(dict.fromkeys(words["a"] + " - " + words["b"]))
         raise ValueError(f"verdict: expected a pair of the map, {known}; got {a} - {b}")
     counts = {word: int((part["word"] == word).sum()) for word in WORDS}
-    said = "somewhere" if counts["pays"] else "nowhere known" if counts["open"] else "never"
-    numbers = ", ".join(f"{word} in {count}" for word, count in counts.items())
-    return f"{a} beats {b} {said}: of {len(part)} cells it {numbers} (Holm over the cells)."
+    said = "somewhere" if counts["pays"] else "nowhere for sure" if counts["open"] else "never"
+    numbers = ", ".join(f"{word} {count}" for word, count in counts.items())
+    name = {"lhas": "LHAS"}.get(a, a)
+    return f"{name} against {b}: better {said} ({len(part)} cells: {numbers}; Holm over the cells)."
 
 
 def best_elsewhere(runs: pd.DataFrame, a: str, b: str, quantity: str = "long_horizon") -> np.ndarray:

@@ -78,7 +78,7 @@ def my_lhas(ctx, budget, *, rng):
     terms = {
         "utility": lu.standardise(ctx.nuclear_norm),
         "coverage": 3 * lu.standardise(ctx.coverage),
-        "proxy": 3 * lu.standardise(ctx.cosine_proxy),
+        "proxy_gain": 3 * lu.standardise(ctx.cosine_proxy),
         "penalty": -0.3 * lu.standardise(crowding),
     }
     picks = lu.top_k(sum(terms.values()), budget)
@@ -150,10 +150,10 @@ def _check_twins(ctx, picks):
 
 
 def _check_lhas(ctx, picks):
-    lacking = {"utility", "coverage", "proxy", "penalty"} - set(ctx.terms)
+    lacking = {"utility", "coverage", "proxy_gain", "penalty"} - set(ctx.terms)
     if lacking:
         return f"the score is not explained: ctx.explain(picks, ...) lacks {', '.join(sorted(lacking))}"
-    if np.mean(ctx.terms["proxy"]) <= 0:
+    if np.mean(ctx.terms["proxy_gain"]) <= 0:
         return "your picks point away from the proxy: its term has the sign +"
 
 

@@ -11,8 +11,8 @@ from .grids import DEVELOPMENT, seeds, stage_runs
 LEVELS = (0.0, 1.0, 3.0, 10.0)
 ROUNDS = (DEVELOPMENT[:2], DEVELOPMENT[2:4], DEVELOPMENT[4:])  # seeds that each round of the tuning adds
 SURVIVORS = (  # (lambda, eta, rho) that the rounds before left over (`analysis.halving` says so from the rows)
-    (),
-    (),
+    ((3.0, 0.0, 3.0), (3.0, 3.0, 0.0), (3.0, 10.0, 1.0), (10.0, 1.0, 0.0), (10.0, 3.0, 1.0)),
+    ((3.0, 0.0, 3.0), (3.0, 3.0, 0.0)),
 )
 
 
@@ -46,16 +46,16 @@ def develop(profile: str) -> list[RunSpec]:
     ]
 
 
-ABLATIONS = {  # eq. 5 without a term, with another utility, penalty or history, or a wrong proxy
-    "no coverage": {"coverage_weight": 0.0},
-    "no proxy": {"proxy_weight": 0.0},
-    "no penalty": {"penalty_weight": 0.0},
+ABLATIONS = {  # eq. 5 without a term, with that of weight 0, another utility, penalty or history, or a wrong proxy
+    "without coverage": {"coverage_weight": 0.0},
+    "without proxy": {"proxy_weight": 0.0},
+    "with penalty": {"penalty_weight": 1.0},
     "utility alone": {"coverage_weight": 0.0, "proxy_weight": 0.0, "penalty_weight": 0.0},
     "no utility": {"utility": "none"},
     "utility within length": {"utility": "within_length"},
     "loss as utility": {"utility": "loss"},
     "gradient as utility": {"utility": "gradient"},
-    "eigenvector penalty": {"penalty": "eigenvector"},
+    "with eigenvector penalty": {"penalty": "eigenvector", "penalty_weight": 1.0},
     "history of earlier stages": {"history": "previous"},
     "proxy is the current stage": {"proxy": "current"},
 }
@@ -66,10 +66,10 @@ def ablations(profile: str) -> list[RunSpec]:
     return stage_runs(profile, [("lhas", params) for params in ABLATIONS.values()], seeds(profile, 1, 12))
 
 
-WEIGHTS = {  # lambda, eta, rho at a third and at three times their chosen values
-    f"{name} x {factor}": {name: round(value * scale, 3)}
-    for name, value in (("coverage_weight", 3.0), ("proxy_weight", 3.0), ("penalty_weight", 0.3))
-    for factor, scale in (("1/3", 1 / 3), ("3", 3.0))
+WEIGHTS = {  # lambda and eta at a third and at three times their chosen values, and a small rho
+    f"{name} {value:g}": {name: value}
+    for name, values in (("coverage_weight", (1.0, 9.0)), ("proxy_weight", (1.0, 9.0)), ("penalty_weight", (0.3,)))
+    for value in values
 }
 
 
@@ -97,9 +97,9 @@ ARMS = {  # arm of the map -> selector and its parameters
     "balanced": ("balanced", {}),
     "lhas": ("lhas", {}),
     "diversity": ("diversity", {}),
-    "no coverage": ("lhas", ABLATIONS["no coverage"]),
-    "no proxy": ("lhas", ABLATIONS["no proxy"]),
-    "no penalty": ("lhas", ABLATIONS["no penalty"]),
+    "without coverage": ("lhas", ABLATIONS["without coverage"]),
+    "without proxy": ("lhas", ABLATIONS["without proxy"]),
+    "with penalty": ("lhas", ABLATIONS["with penalty"]),
 }
 
 

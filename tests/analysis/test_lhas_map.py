@@ -66,12 +66,12 @@ def test_a_seed_without_its_partner_is_left_out():
 
 def test_runs_get_their_arm_and_keep_the_worlds_imbalance(monkeypatch):
     rows = pd.DataFrame(
-        [("lhas", "penalty_weight=0.0", 0.8), ("lhas", "", 0.0), ("random", "", 0.8)],
+        [("lhas", "penalty_weight=1.0", 0.8), ("lhas", "", 0.0), ("random", "", 0.8)],
         columns=["selector", "params", "imbalance"],
     )
     monkeypatch.setattr(module, "summary", lambda rows, metric: rows.assign(imbalance=0.1, score=metric))
     found = map_runs(rows, "nll")
-    assert found["arm"].tolist() == ["no penalty", "lhas", "random"]
+    assert found["arm"].tolist() == ["with penalty", "lhas", "random"]
     assert found["task_imbalance"].tolist() == [0.8, 0.0, 0.8]
     assert set(found["imbalance"]) == {0.1} and set(found["score"]) == {"nll"}
 
@@ -121,9 +121,12 @@ def test_the_verdict_counts_cells():
     words = cell_words(intervals([0.2, 0.2, 0.0, 0.039, -0.2], 0.011))
     words.loc[3, "word"] = "open"
     assert tally(words).loc["lhas - random"].to_dict() == {"pays": 2, "costs": 1, "equivalent": 1, "open": 1}
-    assert verdict(words, "random").startswith("lhas beats random somewhere: of 5 cells it pays in 2, costs in 1")
-    assert "random nowhere known:" in verdict(words[words["word"] != "pays"], "random")
-    assert "random never: of 2 cells" in verdict(words[words["word"].isin(["costs", "equivalent"])], "random")
+    said = (
+        "LHAS against random: better somewhere (5 cells: pays 2, costs 1, equivalent 1, open 1; Holm over the cells)."
+    )
+    assert verdict(words, "random") == said
+    assert "better nowhere for sure (3 cells:" in verdict(words[words["word"] != "pays"], "random")
+    assert "better never (2 cells:" in verdict(words[words["word"].isin(["costs", "equivalent"])], "random")
     with pytest.raises(ValueError, match="expected a pair of the map, lhas - random; got lhas - oracle"):
         verdict(words, "oracle")
 

@@ -9,19 +9,24 @@ from lhas_utils.analysis.lhas_map import KNOBS, QUANTITIES
 from lhas_utils.claims import CHECKS, lhas_checks
 from lhas_utils.runs import ARMS, CELLS
 
-ALL = {
-    "lhas_beats_random_somewhere": ["random"],
-    "lhas_beats_balanced_somewhere": ["balanced"],
-    "lhas_beats_diversity_somewhere": ["diversity"],
-    "each_term_pays_somewhere": ["no coverage", "no proxy", "no penalty"],
+ALL = {  # check -> its pairs and their mean gains
+    "lhas_beats_random_somewhere": {("lhas", "random"): 0.01},
+    "lhas_beats_balanced_somewhere": {("lhas", "balanced"): 0.11},
+    "lhas_beats_diversity_somewhere": {("lhas", "diversity"): 0.31},
+    "each_term_pays_somewhere": {
+        ("lhas", "without coverage"): 0.41,
+        ("lhas", "without proxy"): 0.51,
+        ("with penalty", "lhas"): 0.59,
+    },
 }
+GAINS = {"random": 0.0, "balanced": -0.1, "diversity": -0.3, "without coverage": -0.4, "without proxy": -0.5}
 
 
 def runs(arms=tuple(ARMS), seeds=range(3)) -> pd.DataFrame:
-    """LHAS gains in the last cell alone: .1 x (place of the other arm) more than that arm, plus .01 x seed."""
+    """Arms differ in the last cell alone: by `GAINS`, .6 with penalty, and for LHAS .01 a seed."""
     rows = [
-        (arm, *cell, seed, (seed / 100 if arm == "lhas" else -place / 10) * (cell == (0.6, 0.8, 0.3, 0.25)))
-        for place, arm in enumerate(ARMS)
+        (arm, *cell, seed, (seed / 100 if arm == "lhas" else GAINS.get(arm, 0.6)) * (cell == (0.6, 0.8, 0.3, 0.25)))
+        for arm in ARMS
         for cell in product(*CELLS.values())
         for seed in seeds
         if arm in arms
@@ -48,9 +53,9 @@ def test_an_effect_for_each_arm_from_its_best_cell(name, use):
     asked = use(runs())
     found = CHECKS[name]("full", "nll")
     assert asked == [("lhas_map", "full"), "nll"]
-    assert [e["name"] for e in found] == [f"long_horizon: lhas - {a}, best cell of the other seeds" for a in ALL[name]]
-    places = [list(ARMS).index(a) for a in ALL[name]]
-    assert [e["effect"] for e in found] == pytest.approx([p / 10 + 0.01 for p in places])
+    names = [f"long_horizon: {a} - {b}, best cell of the other seeds" for a, b in ALL[name]]
+    assert [e["name"] for e in found] == names
+    assert [e["effect"] for e in found] == pytest.approx([*ALL[name].values()])
     assert {e["n_seeds"] for e in found} == {3}
 
 

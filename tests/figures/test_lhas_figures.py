@@ -40,9 +40,9 @@ def test_a_panel_for_each_arm_and_the_marks_counted():
         "against Random",
         "against Balanced random",
         "against Diversity",
-        "against no coverage",
-        "against no proxy",
-        "against no penalty",
+        "against itself without coverage",
+        "against itself without proxy",
+        "against itself with penalty",
     ]
     assert all(t.partition("\n")[2].split() == ["▲", "4", "▼", "4", "=", "4", "of", "16"] for t in found)
 

@@ -170,7 +170,7 @@ def test_what_is_no_function_is_refused():
 
 def test_explain_gives_the_terms_of_each_pick(ctx):
     table = explain(lu.SELECTORS["lhas"], ctx, 12)
-    terms = table[["utility", "coverage", "proxy", "penalty"]]
+    terms = table[["utility", "coverage", "proxy_gain", "penalty"]]
     assert (
         len(table) == 12 and np.allclose(terms.sum(axis=1), table["score"]) and table["score"].is_monotonic_decreasing
     )

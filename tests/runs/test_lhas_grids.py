@@ -3,8 +3,6 @@
 from collections import Counter
 from itertools import combinations, product
 
-import pytest
-
 from lhas_utils.runs import (
     ABLATIONS,
     ARMS,
@@ -53,11 +51,21 @@ def test_the_default_weights_came_through_the_last_round_and_are_not_on_the_edge
     assert chosen in SURVIVORS[-1] and max(chosen) < max(LEVELS)
 
 
-def test_weights_are_a_third_and_three_times_the_default():
+def test_weights_are_a_third_and_three_times_the_default_and_a_small_penalty():
+    assert {parameter for params in WEIGHTS.values() for parameter in params} == {*weights((0, 0, 0))}
     for name, params in WEIGHTS.items():
         ((parameter, value),) = params.items()
-        factor = {"1/3": 1 / 3, "3": 3}[name.partition(" x ")[2]]
-        assert value == pytest.approx(factor * lhas.__kwdefaults__[parameter], abs=1e-3) and name.startswith(parameter)
+        default = lhas.__kwdefaults__[parameter]
+        assert value in (default / 3, 3 * default) if default else value == 0.3
+        assert name == f"{parameter} {value:g}"
+
+
+def test_a_term_is_taken_out_where_it_has_a_weight_and_put_in_where_it_has_none():
+    for name in ("without coverage", "without proxy", "with penalty"):
+        ((parameter, value),) = ABLATIONS[name].items()
+        default = lhas.__kwdefaults__[parameter]
+        assert (value == 0 < default) if name.startswith("without") else (default == 0 < value)
+        assert ARMS[name] == ("lhas", ABLATIONS[name])
 
 
 def test_the_map_has_every_cell_with_every_arm_on_every_seed():

@@ -55,7 +55,7 @@ def lhas_by_hand(ctx, lam, eta, rho, alpha=1.0):
     return {
         "utility": standardise(uds_by_hand(ctx, ctx.history.projection, alpha)),
         "coverage": lam * standardise(nearest),
-        "proxy": eta * standardise(ctx.cosine_proxy),
+        "proxy_gain": eta * standardise(ctx.cosine_proxy),
         "penalty": -rho * standardise(share),
     }
 
@@ -79,7 +79,7 @@ def test_lhas_explains_every_pick_once():
     ctx = Stub(150, past=5)
     picks = pick("lhas", ctx, 37, micro_batch=16)
     assert sorted(ctx.terms["index"]) == picks.tolist()
-    assert list(ctx.terms) == ["index", "utility", "coverage", "proxy", "penalty"]
+    assert list(ctx.terms) == ["index", "utility", "coverage", "proxy_gain", "penalty"]
     assert all(len(v) == 37 and np.isfinite(v).all() for v in ctx.terms.values())
 
 
@@ -112,7 +112,15 @@ def test_lhas_eigenvector_penalty_avoids_the_direction_already_taken():
     ctx.history.sketch = np.tile([1.0, 0, 0, 0, 0, 0], (6, 1))
     ctx.sketch = np.vstack([np.tile([1.0, 0, 0, 0, 0, 0], (10, 1)), np.tile([0, 1.0, 0, 0, 0, 0], (10, 1))])
     picks = pick(
-        "lhas", ctx, 10, utility="none", coverage_weight=0.0, proxy_weight=0.0, penalty="eigenvector", micro_batch=20
+        "lhas",
+        ctx,
+        10,
+        utility="none",
+        coverage_weight=0.0,
+        proxy_weight=0.0,
+        penalty_weight=1.0,
+        penalty="eigenvector",
+        micro_batch=20,
     )
     assert picks.tolist() == list(range(10, 20))
 
@@ -122,7 +130,9 @@ def test_lhas_cluster_penalty_avoids_the_crowded_cluster():
     ctx.embedding = ctx.embedding + np.random.default_rng(0).normal(0, 0.01, size=(20, 2))
     ctx.history.embedding = ctx.embedding[:10] + 0.001
     ctx.history.projection, ctx.history.sketch = ctx.projection[:10], ctx.sketch[:10]
-    picks = pick("lhas", ctx, 10, utility="none", coverage_weight=0.0, proxy_weight=0.0, micro_batch=20)
+    picks = pick(
+        "lhas", ctx, 10, utility="none", coverage_weight=0.0, proxy_weight=0.0, penalty_weight=1.0, micro_batch=20
+    )
     labels, past = clusters(ctx)
     share = np.array([(past == c).mean() for c in labels])
     assert share[picks].max() <= np.delete(share, picks).min()

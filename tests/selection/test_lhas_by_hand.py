@@ -26,7 +26,8 @@ class Signals:
 
     def explain(self, indices, **terms):
         self.explained += [
-            (int(i), *row) for i, *row in zip(indices, *(terms[k] for k in ("utility", "coverage", "proxy", "penalty")))
+            (int(i), *row)
+            for i, *row in zip(indices, *(terms[k] for k in ("utility", "coverage", "proxy_gain", "penalty")))
         ]
 
 
@@ -75,7 +76,7 @@ def slow_lhas(
     rng,
     lam=3.0,
     eta=3.0,
-    rho=0.3,
+    rho=0.0,
     utility="utility_diversity",
     penalty="clusters",
     proxy="proxy",
@@ -150,7 +151,7 @@ def slow_lhas(
 
 VARIANTS = [
     {},
-    {"memory_size": 3},
+    {"memory_size": 3, "rho": 1.0},
     {"memory_size": 12, "micro_batch": 5},
     {"penalty": "eigenvector", "rho": 3.0},
     {"rho": 5.0, "lam": 0.5},
@@ -199,7 +200,7 @@ def test_utility_diversity_is_lhas_with_its_utility_alone(past, memory_size):
 
 def test_the_default_weights_are_those_of_the_development_seeds():
     default = lhas.__kwdefaults__
-    assert (default["coverage_weight"], default["proxy_weight"], default["penalty_weight"]) == (3.0, 3.0, 0.3)
+    assert (default["coverage_weight"], default["proxy_weight"], default["penalty_weight"]) == (3.0, 3.0, 0.0)
     assert (default["alpha"], default["micro_batch"], default["memory_size"]) == (1.0, 64, 1024)
 
 

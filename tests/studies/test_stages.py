@@ -49,7 +49,7 @@ def random_run(execute):
 
 @pytest.fixture(scope="module")
 def lhas_run(execute):
-    return execute(replace(SPEC, selector="lhas"))
+    return execute(replace(SPEC, selector="lhas", params=(("penalty_weight", 1.0),)))
 
 
 def part(rows, split, **where):
@@ -132,7 +132,7 @@ def test_picks_say_what_they_picked(random_run):
 
 def test_lhas_explains_every_pick(lhas_run):
     picks = lhas_run[1]
-    terms = picks[["utility", "coverage", "proxy", "penalty"]]
+    terms = picks[["utility", "coverage", "proxy_gain", "penalty"]]
     assert np.isfinite(terms.to_numpy()).all()
     assert (terms.abs().to_numpy().max(0) > 0).all()
 
