@@ -11,10 +11,10 @@ _INTERVALS = {"metric", "mean", "low", "high", "n_seeds"}
 
 def _by_run(rows: pd.DataFrame, settings: list[str]) -> dict[tuple, pd.DataFrame]:
     """Return settings -> what was measured, of every run."""
-    settings = [c for c in settings if c in rows]
-    labels = rows[settings].astype(str).agg("|".join, axis=1)
-    measured = rows.drop(columns=[*settings, "run"])
-    return {key: one.reset_index(drop=True) for key, one in measured.groupby(labels, sort=False)}
+    of = rows.drop_duplicates("run").set_index("run")[[c for c in settings if c in rows]]
+    keys = dict(zip(of.index, (tuple(map(str, values)) for values in of.itertuples(index=False))))
+    measured = rows.drop(columns=list(of))
+    return {keys[run]: g.drop(columns="run").reset_index(drop=True) for run, g in measured.groupby("run", sort=False)}
 
 
 def _apart(mine: pd.DataFrame, theirs: pd.DataFrame) -> float:

@@ -262,6 +262,7 @@ def test_small_statistics_by_hand():
         (-0.1, -0.15, -0.05, 0.2, 0.01, "EQUIVALENT"),
         (-0.3, -0.5, -0.1, 0.2, 0.01, "CONTRADICTED"),
         (-0.3, -0.5, -0.1, 0.2, 0.05, "INCONCLUSIVE"),
+        (-0.05, -0.2, 0.1, 0.05, 0.01, "INCONCLUSIVE"),  # the interval must be below 0
         (-0.1, -0.15, -0.05, 0.0, 0.01, "CONTRADICTED"),  # nothing is equivalent to nothing
         (0.0, 0.0, 0.0, 0.0, 1.0, "INCONCLUSIVE"),
         (0.1, -0.1, 0.3, 0.0, 0.5, "INCONCLUSIVE"),

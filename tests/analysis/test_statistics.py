@@ -132,9 +132,9 @@ def test_a_statistic_is_taken_seed_by_seed_and_then_averaged():
     assert (found["effect"], found["n_seeds"]) == ((4 + 3) / 2, 2)  # of the means it were 6.5 / 2
 
 
-@pytest.mark.parametrize("smallest", [0.1, 0.3, 0.6])
-def test_equivalence_is_that_of_two_one_sided_t_tests(smallest):
-    x = np.random.default_rng(5).normal(0.05, 0.3, size=9)
+@pytest.mark.parametrize("smallest, sign", [(0.1, 1), (0.3, 1), (0.3, -1), (0.6, -1)])
+def test_equivalence_is_that_of_two_one_sided_t_tests(smallest, sign):
+    x = sign * np.random.default_rng(5).normal(0.05, 0.3, size=9)
     above = scipy.stats.ttest_1samp(x, -smallest, alternative="greater").pvalue
     below = scipy.stats.ttest_1samp(x, smallest, alternative="less").pvalue
     p = stats.equivalence(stats.effect(x, "e"), smallest)

@@ -63,7 +63,7 @@ class Spec(NamedTuple):
 def rows(values: dict[int, list[float]]) -> pd.DataFrame:
     """Return rows of runs by seed: two scores each, the second under a word of its own."""
     out = [(i, seed, k, v) for i, (seed, vs) in enumerate(values.items()) for k, v in zip("xy", vs)]
-    return pd.DataFrame(out, columns=["run", "seed", "split", "value"])
+    return pd.DataFrame(out, columns=["run", "seed", "split", "value"]).assign(rank=np.nan)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_runs_with_a_published_spec_are_compared_row_by_row(monkeypatch, mine, e
         "missing": lambda specs: [s for s in specs if s.seed == 1],
         "results": lambda specs: rows({s.seed: mine for s in specs}),
         "published": lambda name: rows({1: [5.0, 5.0], 0: [0.123456, 2.0]}),
-        "columns": lambda s: {"seed": s.seed},
+        "columns": lambda s: {"seed": s.seed, "rank": None, "never published": 1},
     }.items():
         monkeypatch.setattr(comparison, name, value)
     assert comparison.same_runs("fast").to_dict("records") == [

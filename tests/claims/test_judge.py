@@ -264,6 +264,13 @@ def test_the_weakest_effect_stands_for_the_claim(monkeypatch):
     assert row["effect"] == pytest.approx(0.01 / 3) and "m: a > b" in row["note"]
 
 
+def test_of_parts_with_one_verdict_the_lowest_stands_for_the_claim():
+    low, high = (claims.Part(effect(end, end + 0.1), 0.01, 1.0, R) for end in (0.2, 0.5))
+    assert claims.weakest([high, low], R) is claims.weakest([low, high], R) is low
+    wide, narrow = (claims.Part(effect(-end, end), 1.0, p, E) for end, p in ((0.05, 0.04), (0.08, 0.03)))
+    assert claims.weakest([narrow, wide], E) is wide  # the one whose equivalence is the least sure
+
+
 @pytest.mark.parametrize("profile", ["full", "published"])
 def test_a_contrast_without_runs_is_not_testable_and_is_named(monkeypatch, profile):
     row, _ = judged(monkeypatch, runs(a=[0.1, 0.2], c=[0.1, 0.3]), [ONE, ONE | {"b": "c"}], profile=profile)
