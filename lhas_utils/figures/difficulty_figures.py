@@ -43,9 +43,8 @@ def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
             ends = place[["d_star", "low", "high"]].set_axis(["mean", "low", "high"]).astype(float)
             ends[:] = np.interp(ends, table.columns, range(table.shape[1]))
             hollow = 2 * place["at_edge"] > place["n_seeds"]
-            interval(
-                ax, ends, table.index.get_loc(place["n"]) - lower, color="k", marker=marker, mfc="w" if hollow else "k"
-            )
+            look = {"color": "k", "marker": marker, "mfc": "w" if hollow else "k", "mec": "k" if hollow else "w"}
+            interval(ax, ends, table.index.get_loc(place["n"]) - lower, **look)
         ax.set(title=f"{skill}, {base} base", xlabel=AXES["d"])
         if base == bases[0]:
             ax.set_ylabel(AXES["n"])
