@@ -9,11 +9,10 @@ from .level_gate import difficulty_gate
 from .lhas_map import cell_words, differences_by_cell, map_runs
 from .optimum import by_slice, difficulty_rows, difficulty_runs, grid, measures, per_run, ridge
 from .statistics import differences, readable
-from .summary import runs, summary
+from .summary import arms, runs, summary
 from .tables import (
     TEXT_METRICS,
     against_random,
-    arms,
     evidence,
     minus_random,
     save_table,

@@ -11,13 +11,14 @@ import pandas as pd
 from .optimum import by_slice, grid, held_out_best, per_run
 from .statistics import interval
 
-RISE = 0.15  # of exact match at the trained level, where the base leaves that much room
+RISE = 0.15  # of exact match at the trained level
+SOLVED = 0.8  # exact match of the base from which on a level leaves too little room for that rise
 
 
 def own_rise(rows: pd.DataFrame, skill: str, base: str) -> np.ndarray:
     """Return the rise of exact match at the trained level, largest n, for the level where it rises least, shape (S,).
 
-    Levels that the base solves already, to within `RISE`, do not count; where it solves all, the rise is 0.
+    Levels that the base solves already (`SOLVED`) do not count; where it solves all, the rise is 0.
     """
     s = by_slice(rows).query(
         "skill == @skill and base == @base and loss == 'sft' and match == 'steps' and trim == 'none'"
@@ -25,7 +26,7 @@ def own_rise(rows: pd.DataFrame, skill: str, base: str) -> np.ndarray:
     own = s[(s["d"] == s["level"]) & (s["n"] == s["n"].max())].pivot(index="seed", columns="d", values="exact")
     before = rows[(rows["who"] == "base") & (rows["skill"] == skill) & (rows["base"] == base)]
     before = before.groupby("slice")["exact"].mean()
-    room = [d for d in own if before[str(d)] <= 1 - RISE]
+    room = [d for d in own if before[str(d)] < SOLVED]
     return own[own[room].mean().idxmin()].to_numpy() if room else np.zeros(len(own))
 
 

@@ -2,9 +2,11 @@
 
 from functools import cache
 
+import numpy as np
 import pandas as pd
 
 from ..runs import experiment
+from ..studies import FRESH, START
 from .common_start import branched
 from .metrics import adaptation_tokens, summarise
 
@@ -34,11 +36,16 @@ def summary(rows: pd.DataFrame, metric: str = "exact") -> pd.DataFrame:
 _rows = cache(experiment)
 
 
-def arms(table: pd.DataFrame) -> pd.DataFrame:
-    """Return runs with the name of their arm as selector: Random without steps is `none`, selected anew `rs2`."""
-    random = table["selector"] == "random"
-    of = table["selector"].mask(random & (table["reselect"] > 1), "rs2").mask(random & (table["steps"] == 0), "none")
-    return table.assign(selector=of)
+def arms(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return runs of the experiment `baselines` under the names of their arms.
+
+    Those of no steps are `start`, those that draw a new random subset every epoch `rs2`, as in the common start.
+
+    Args:
+        runs: one row per run: columns selector, steps, reselect.
+    """
+    fresh = np.where(runs["reselect"] > 1, FRESH, runs["selector"])
+    return runs.assign(selector=np.where(runs["steps"] == 0, START, fresh))
 
 
 @cache

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
 import pandas as pd
 
 from ..core import paths, write
 from ..runs import to_csv
-from ..studies import FRESH, START
 from .statistics import differences, interval, table
 from .summary import summary
 
@@ -75,18 +73,6 @@ def evidence(
         seeds = int(own["n_seeds"].max())
         sentence += f"; this run's slice of {seeds} seed(s) agrees in {near:.0%} of {len(both)} means"
     return published, sentence
-
-
-def arms(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return runs of the experiment `baselines` under the names of their arms.
-
-    Those of no steps are `start`, those that draw a new random subset every epoch `rs2`, as in the common start.
-
-    Args:
-        runs: one row per run: columns selector, steps, reselect.
-    """
-    fresh = np.where(runs["reselect"] > 1, FRESH, runs["selector"])
-    return runs.assign(selector=np.where(runs["steps"] == 0, START, fresh))
 
 
 def with_differences(runs: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] = ("score",)) -> pd.DataFrame:

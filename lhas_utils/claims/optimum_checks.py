@@ -60,9 +60,11 @@ def grows_with_n(profile: str, metric: str = "exact") -> list[dict]:
 
 @check
 def saturates(profile: str, metric: str = "exact") -> list[dict]:
-    """D02: increment of the gain per doubling of n in the first step of the n grid minus in the last."""
+    """D02: increment of the gain per doubling of n in the first step of the n grid minus in the last, if it has two."""
     out = []
     for skill, values, sizes, _ in _grids(profile, metric):
+        if len(sizes) < 3:
+            continue
         rate = np.diff(values.mean(2), axis=1) / np.diff(np.log2(sizes))
         out.append(effect(rate[:, 0] - rate[:, -1], name=f"{skill}, first minus last increment per doubling"))
     return out

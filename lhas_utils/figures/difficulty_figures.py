@@ -43,9 +43,8 @@ def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
             ends = place[["d_star", "low", "high"]].set_axis(["mean", "low", "high"]).astype(float)
             ends[:] = np.interp(ends, table.columns, range(table.shape[1]))
             hollow = 2 * place["at_edge"] > place["n_seeds"]
-            interval(
-                ax, ends, table.index.get_loc(place["n"]) - lower, color="k", marker=marker, mfc="w" if hollow else "k"
-            )
+            look = {"color": "k", "marker": marker, "mfc": "w" if hollow else "k", "mec": "k" if hollow else "w"}
+            interval(ax, ends, table.index.get_loc(place["n"]) - lower, **look)
         ax.set(title=f"{skill}, {base} base", xlabel=AXES["d"])
         if base == bases[0]:
             ax.set_ylabel(AXES["n"])
@@ -93,7 +92,8 @@ def gaps(table: pd.DataFrame) -> Figure:
     fig, axes = plt.subplots(1, 4, figsize=(9.6, 2.7))
     for ax, (metric, title) in zip(axes, panels.items()):
         part = table[table["metric"] == metric]
-        _series(ax, part.assign(arm="n = " + part["n"].astype(str)).sort_values("n", kind="stable"), "d")
+        arms = [f"n = {n}" for n in sorted(part["n"].unique())]
+        _series(ax, part.assign(arm="n = " + part["n"].astype(str)), "d", arms)
         ax.set(title=title, xlabel=AXES["d"])
     axes[0].set_ylabel("nats per token")
     axes[0].legend()
@@ -109,7 +109,7 @@ def lines(table: pd.DataFrame, x: str, ylabel: str, panel: str = "n") -> Figure:
     values = list(dict.fromkeys(table[panel]))
     fig, axes = plt.subplots(1, len(values), figsize=(3.2 * len(values), 2.7), sharey=True, squeeze=False)
     for ax, value in zip(axes[0], values):
-        _series(ax, table[table[panel] == value], x)
+        _series(ax, table[table[panel] == value], x, list(dict.fromkeys(table["arm"])))
         ax.axhline(0, color="0.6", lw=0.8)
         ax.set(title=f"{panel} = {value}", xlabel=AXES.get(x, x))
     axes[0, 0].set_ylabel(ylabel)
@@ -117,9 +117,11 @@ def lines(table: pd.DataFrame, x: str, ylabel: str, panel: str = "n") -> Figure:
     return fig
 
 
-def _series(ax, table: pd.DataFrame, x: str) -> None:
-    for (arm, part), (colour, marker) in zip(table.groupby("arm", sort=False), SERIES):
-        interval(ax, part[x], part, ls="-", lw=1.1, ms=4, color=colour, marker=marker, label=arm)
+def _series(ax, table: pd.DataFrame, x: str, arms: list[str]) -> None:
+    """Draw a line for each of `arms` that the table has; its look is its place among them, in every panel."""
+    for arm, (colour, marker) in zip(arms, SERIES):
+        if len(part := table[table["arm"] == arm]):
+            interval(ax, part[x], part, ls="-", lw=1.1, ms=4, color=colour, marker=marker, label=arm)
 
 
 def bound(terms: pd.DataFrame, clip: float) -> Figure:

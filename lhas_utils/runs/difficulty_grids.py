@@ -7,7 +7,9 @@ from ..core import PROFILES, choose
 from ..studies import BASES, MIXED, TRIMS, DifficultySpec
 from .grids import FIRST
 
-LR, STEPS = 1e-3, 200  # of the main grid, chosen by `develop_difficulty`
+LR = 1e-3  # step size of the main grid
+TRIED = {"sort": (200, 400), "cumsum": (400, 800)}  # numbers of steps, by `develop_difficulty`
+STEPS = {"sort": 200, "cumsum": 800}  # those from which twice as many would change little
 DFT_LR = LR / 5  # the paper trains DFT at a fifth of SFT's step size
 DRAWS = 2  # posterior samples per sigma for the bound
 
@@ -35,7 +37,7 @@ PLANS = {
     "smoke": Plan({"sort": (2, (3, 5, 8), (8, 16))}, (3, 8), (8, 16), (8,), (8, 16)),
     "fast": Plan({"sort": (2, (3, 4, 6, 8), _SIZES)}, (3, 6, 8), (128, 2048), (8,), (64, 1024)),
     "full": Plan(
-        {"sort": (12, _LEVELS, _SIZES), "cumsum": (8, _LEVELS, _SIZES)}, _LEVELS, (128, 2048), (3, 8), (64, 1024)
+        {"sort": (12, _LEVELS, _SIZES), "cumsum": (8, (3, 4, 6, 8), (32, 2048))}, _LEVELS, (128, 2048), (8,), (64, 1024)
     ),
 }
 TINY = {"steps": 3, "base_steps": 8, "test_size": 6}  # of `smoke`
@@ -44,13 +46,14 @@ TINY = {"steps": 3, "base_steps": 8, "test_size": 6}  # of `smoke`
 def difficulty(profile: str) -> list[DifficultySpec]:
     """Return the runs of notebook 06: grids, token- and epoch-matched controls, DFT, trimmed mixtures."""
     plan, out = PLANS[choose("profile", profile, PROFILES)], []
-    recipe = {"lr": LR, "steps": STEPS} | (TINY if profile == "smoke" else {})
+    small = TINY if profile == "smoke" else {}
     for skill, (seeds, levels, sizes) in plan.grids.items():
+        recipe = {"lr": LR, "steps": STEPS[skill]} | small
         for seed, base, d, n in product(_seeds(seeds), BASES, levels, sizes):
             bounded = (skill, base) == ("sort", "weak") and n in (sizes[0], sizes[-1])
             out.append(DifficultySpec(skill, base, seed, d, n, draws=DRAWS * bounded, **recipe))
     seeds, _, sizes = plan.grids["sort"]
-    ends = (sizes[0], sizes[-1])
+    ends, recipe = (sizes[0], sizes[-1]), {"lr": LR, "steps": STEPS["sort"]} | small
     for seed in _seeds(seeds):
         one = recipe | {"skill": "sort", "seed": seed}
         paper = one | {"match": "epochs", "batch_size": 16}
@@ -73,10 +76,9 @@ def develop_difficulty(profile: str) -> list[DifficultySpec]:
     """
     if choose("profile", profile, PROFILES) == "fast":
         return []
-    recipes = ((LR, STEPS), (LR, 2 * STEPS))
-    cells = product(recipes, ("sort", "cumsum"), BASES, (4, 6, 8), (32, 2048))
+    cells = ((skill, *cell) for skill in TRIED for cell in product(BASES, (4, 6, 8), (32, 2048), TRIED[skill]))
     small = TINY if profile == "smoke" else {}
-    out = [DifficultySpec(s, b, 1000, d, n, **{"lr": lr, "steps": k} | small) for (lr, k), s, b, d, n in cells]
+    out = [DifficultySpec(s, b, 1000, d, n, **{"lr": LR, "steps": k} | small) for s, b, d, n, k in cells]
     return list(dict.fromkeys(out))
 
 

@@ -47,6 +47,12 @@ def test_a_level_that_is_not_learnt_and_a_gain_that_is_a_loss_fail(own, forgets)
     assert not difficulty_gate(rows_of(own, forgets=forgets))["passes"].item()
 
 
+@pytest.mark.parametrize("before, rise", [(0.79, 0.2), (0.8, 0.4)])
+def test_a_base_leaves_room_up_to_four_in_five(before, rise):
+    rows = rows_of((before + 0.2, 0.6, 0.8), before=(before, 0.2, 0.0))
+    assert level_gate.own_rise(rows, "sort", "weak")[0] == pytest.approx(rise)
+
+
 def test_a_base_that_solves_all_has_nothing_to_rise():
     rows = rows_of((1.0, 1.0, 1.0), before=(0.9, 0.9, 0.9))
     assert level_gate.own_rise(rows, "sort", "weak").tolist() == [0, 0, 0]
