@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from . import claims
-from .core import PROFILES
+from .core import VIEWS
 from .learning import quiet
 from .reader import Setup, readme, site, stored
 from .runs import NOTEBOOKS, PUBLISHED, fill, missing, publish_rows, run_text, specs
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="verb", required=True)
     for name, (function, _) in verbs.items():
         command = commands.add_parser(name, help=(function.__doc__ or name).splitlines()[0])
-        command.add_argument("--profile", choices=PROFILES, default="fast")
+        command.add_argument("--profile", choices=VIEWS, default="fast")
     commands.choices["run"].add_argument("notebooks", nargs="*", metavar="NN")
     commands.choices["publish"].add_argument("experiments", nargs="*", metavar="EXPERIMENT")
     commands.choices["judge"].add_argument(

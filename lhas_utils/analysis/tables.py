@@ -40,7 +40,7 @@ def evidence(
 ) -> tuple[pd.DataFrame, str]:
     """Return the intervals to show for one experiment, and where they come from.
 
-    The `full` profile computes and writes them (`data/name.csv`). A smaller profile runs a slice of one or two seeds
+    The `full` profile, and `published` from the published rows, write them (`data/name.csv`). A smaller profile runs a slice of one or two seeds
     or none: it shows the published table and says how many of its own means lie in the published range; before
     anything is published it shows its own.
 
@@ -61,7 +61,7 @@ def evidence(
         names = own.pop("condition").str.split("|", expand=True).set_axis(by, axis=1)
         own = pd.concat([names, own], axis=1)
         save_table(own, name, setup)
-    if setup.profile == "full" or not (paths.data("full") / f"{name}.csv").exists():
+    if setup.profile in ("full", "published") or not (paths.data("full") / f"{name}.csv").exists():
         return own, f"{name}: {len(own)} intervals from this run, profile {setup.profile}"
     published = _published(name, by)
     seeds = sorted({published["n_seeds"].min(), published["n_seeds"].max()})

@@ -56,7 +56,7 @@ def show_contradicted() -> None:
 
 def show_agreement(setup: Origin) -> None:
     """Print how many means of this run lie inside the published intervals, or why that cannot be said."""
-    if setup.profile == "full":
+    if setup.profile in ("full", "published"):
         print("This is the published run itself.")
         return
     try:
@@ -81,8 +81,8 @@ def check_claim(claim: str, setup: Origin) -> None:
     interval of the claim's `weakest` part. The `full` profile is the published run and judges.
     """
     found, published = effects(claim, setup.profile), published_verdicts()
-    if setup.profile == "full":
-        judged, parts = verdicts("full", [claim])
+    if setup.profile in ("full", "published"):
+        judged, parts = verdicts(setup.profile, [claim])
         r, said = record(claim, judged.set_index("id")), ""
     else:
         r, parts = record(claim, published), published_parts()

@@ -12,8 +12,8 @@ PUBLISHED = ROOT / "figures"
 
 
 def figures(profile: str) -> Path:
-    """Return the folder of one profile's figures: `full` is the published run in `figures/`."""
-    return PUBLISHED if profile == "full" else BUILD / profile / "figures"
+    """Return the folder of one profile's figures: `full` and `published` are the published run in `figures/`."""
+    return PUBLISHED if profile in ("full", "published") else BUILD / profile / "figures"
 
 
 def data(profile: str) -> Path:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, fields, is_dataclass
 
 PROFILES = ("smoke", "fast", "full")
+VIEWS = (*PROFILES, "published")  # what a notebook can show: runs of a profile, or the published rows
 CURRICULA = ("shuffled", "easy_first", "hard_first")
 SCHEDULES = ("constant", "linear", "cosine")
 BATCHES = ("shuffled", "by_length")

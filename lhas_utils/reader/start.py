@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from .. import figures
-from ..core import PROFILES, choose
+from ..core import VIEWS, choose
 from ..learning import quiet
 
 
@@ -21,12 +21,12 @@ def start(notebook: str, profile: str) -> Setup:
     """Prepare a notebook and return its `Setup`.
 
     Args:
-        notebook: its name, as in `03_rank_reversal`. profile: `smoke`, `fast` or `full`.
+        notebook: its name, as in `03_rank_reversal`. profile: `smoke`, `fast`, `full`, or `published` for the rows in `figures/data`.
 
     Raises:
         ValueError: an unknown profile.
     """
-    choose("PROFILE", profile, PROFILES)
+    choose("PROFILE", profile, VIEWS)
     torch.set_num_threads(1)
     quiet()
     figures.style()

@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..core import PROFILES, choose
 from . import cache, difficulty_grids, grids, lhas_grids
-from .published import published
+from .published import is_published, published
 
 EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a profile
     f.__name__: f
@@ -77,11 +77,13 @@ def experiment(name: str, profile: str) -> pd.DataFrame:
         profile: `smoke`, `fast` or `full`; or `published`, the rows in `figures/data`.
     """
     if profile == "published":
-        return published(choose("experiment", name, EXPERIMENTS))
+        return published(name) if is_published(choose("experiment", name, EXPERIMENTS)) else pd.DataFrame()
     grid = specs(name, profile)
     return cache.results(grid) if grid else pd.DataFrame()
 
 
 def picks(name: str, profile: str) -> pd.DataFrame:
-    """Return every pick of an experiment's runs: stage, index, skill, task, kind and score terms."""
+    """Return every pick of an experiment's runs: stage, index, skill, task, kind and score terms; none are published."""
+    if profile == "published":
+        return pd.DataFrame()
     return cache.results(specs(name, profile), picks=True)
