@@ -31,6 +31,9 @@ $(if $(and $(call goal,refresh),$(filter-out fast,$(PROFILE))),$(error make refr
 
 # ---- what there is -----------------------------------------------------------------------------
 NAMES   := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
+ifeq ($(PROFILE),published)   # the notebooks that read published rows: no run is computed
+NAMES   := $(filter 02% 03% 04% 05% 06% 09%,$(NAMES))
+endif
 number   = $(firstword $(subst _, ,$1))
 NUMBERS := $(foreach name,$(NAMES),$(call number,$(name)))
 SOURCES := $(sort $(shell find lhas_utils -name '*.py')) $(wildcard claims.yml)
@@ -88,7 +91,7 @@ LINT    := if "$$PY" -c "import ruff" 2> /dev/null; then "$$PY" -m ruff check --
 
 ##@ Start here
 help: ## this list
-	@awk 'BEGIN { FS = ":.*## "; printf "\nusage: make TARGET [PROFILE=smoke|fast|full]     now: PROFILE=$(PROFILE)\n" } \
+	@awk 'BEGIN { FS = ":.*## "; printf "\nusage: make TARGET [PROFILE=smoke|fast|full|published]     now: PROFILE=$(PROFILE)\n" } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 } \
 	  /^## / { t = $$0; sub(/^## /, "", t); split(t, a, " *: "); printf "  %-10s %s\n", a[1], substr(t, length(a[1]) + 3) }' Makefile
@@ -178,7 +181,7 @@ distclean: ## clean, and remove .venv too
 # For many notebooks at once, the runs of all of them come first, in one pool with one progress bar.
 $(OUT)/%.ipynb: notebooks/%.ipynb $(SOURCES) | environment
 	@mkdir -p build/home
-	$(if $(MANY),,$(LHAS) run $(call number,$*) --profile $(PROFILE))
+	$(if $(MANY)$(filter published,$(PROFILE)),,$(LHAS) run $(call number,$*) --profile $(PROFILE))
 	exec $(EXECUTE) $< $(OUT) $(filter-out PROFILE=fast,PROFILE=$(PROFILE))
 $(BUILT): | $(if $(MANY),$(OUT)/.runs)
 $(LAST): $(filter-out $(LAST),$(BUILT))   # the ledger is read last
@@ -186,7 +189,7 @@ $(LAST): $(filter-out $(LAST),$(BUILT))   # the ledger is read last
 build/%/.runs: $(NAMES:%=notebooks/%.ipynb) $(SOURCES) | environment
 	@mkdir -p $(@D) build/home
 	echo "Runs for $(words $(NAMES)) notebooks, profile $* (finished ones come from the cache) ..."
-	$(LHAS) run --profile $*
+	[ $* = published ] || $(LHAS) run --profile $*
 	[ $* != full ] || $(LHAS) publish --profile full
 	touch $@
 

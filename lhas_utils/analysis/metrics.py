@@ -218,7 +218,7 @@ def summarise(rows: pd.DataFrame, metric: str = "accuracy") -> dict[str, float]:
         "ood": ood,
         "worst_task": float(final.min()),
         "final_average": float(final.mean()),
-        "imbalance": imbalance(final),
+        "capability_imbalance": imbalance(final),
         "gini": gini(final),
         "forward_transfer": forward_transfer(P),
         "long_horizon": long_horizon_utility(R, W, aucs, ood),

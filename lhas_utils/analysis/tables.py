@@ -40,9 +40,9 @@ def evidence(
 ) -> tuple[pd.DataFrame, str]:
     """Return the intervals to show for one experiment, and where they come from.
 
-    The `full` profile, and `published` from the published rows, write them (`data/name.csv`). A smaller profile runs a slice of one or two seeds
-    or none: it shows the published table and says how many of its own means lie in the published range; before
-    anything is published it shows its own.
+    The `full` profile, and `published` from the published rows, write them (`data/name.csv`). A smaller profile runs
+    a slice of one or two seeds or none: it shows the published table and says how many of its own means lie in the
+    published range; before anything is published it shows its own.
 
     Args:
         runs: one row per run, possibly empty.

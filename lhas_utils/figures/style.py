@@ -72,7 +72,7 @@ NAMES = {
     "forward_transfer": "Forward transfer",
 }
 LOWER = frozenset(  # quantities of which less is better
-    "forgetting forgetting_nll current_nll future_auc_nll ood_nll imbalance gini adaptation_tokens".split()
+    "forgetting forgetting_nll current_nll future_auc_nll ood_nll capability_imbalance gini adaptation_tokens".split()
 )
 SIGN = {1: "#2166AC", -1: "#B2182B", 0: "0.6"}  # better than what is compared with, worse, not told apart
 SIGNED = "RdBu"  # the same in maps: red below zero, blue above

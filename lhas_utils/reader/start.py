@@ -21,7 +21,8 @@ def start(notebook: str, profile: str) -> Setup:
     """Prepare a notebook and return its `Setup`.
 
     Args:
-        notebook: its name, as in `03_rank_reversal`. profile: `smoke`, `fast`, `full`, or `published` for the rows in `figures/data`.
+        notebook: its name, as in `03_rank_reversal`.
+        profile: `smoke`, `fast` or `full`, or `published` for the rows in `figures/data`.
 
     Raises:
         ValueError: an unknown profile.

@@ -83,7 +83,7 @@ def experiment(name: str, profile: str) -> pd.DataFrame:
 
 
 def picks(name: str, profile: str) -> pd.DataFrame:
-    """Return every pick of an experiment's runs: stage, index, skill, task, kind and score terms; none are published."""
+    """Return every pick of an experiment's runs: stage, index, skill, task, kind, score terms; none is published."""
     if profile == "published":
         return pd.DataFrame()
     return cache.results(specs(name, profile), picks=True)

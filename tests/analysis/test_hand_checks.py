@@ -54,7 +54,7 @@ EXPECTED = {
     "ood": 0.3,  # at the end
     "worst_task": 0.65,
     "final_average": 2.2 / 3,
-    "imbalance": sqrt(((0.8 - 2.2 / 3) ** 2 + (0.65 - 2.2 / 3) ** 2 + (0.75 - 2.2 / 3) ** 2) / 3),
+    "capability_imbalance": sqrt(((0.8 - 2.2 / 3) ** 2 + (0.65 - 2.2 / 3) ** 2 + (0.75 - 2.2 / 3) ** 2) / 3),
     "gini": 2 * (0.15 + 0.05 + 0.10) / (2 * 9 * 2.2 / 3),
     "forward_transfer": ((0.25 - 0.2) + (0.525 - 0.225)) / 2,  # before the stage, against the base
     "long_horizon": 2.1625 / 3 + 33.5 / 60 + 0.1125 + 0.3,
@@ -74,7 +74,7 @@ def test_every_number_of_a_run_by_hand_whatever_the_order_of_its_rows(shuffle):
 
 def test_with_the_nll_the_level_is_its_negative_and_a_rise_is_forgetting():
     got = metrics.summarise(rows_of(turn=lambda v: 2 - v, metric="nll"), "nll")
-    alike = ("immediate_utility", "future_auc_minus_start", "forgetting", "bwt", "imbalance", "forward_transfer")
+    alike = ("immediate_utility", "future_auc_minus_start", "forgetting", "bwt", "capability_imbalance", "forward_transfer")
     assert {k: got[k] for k in alike} == pytest.approx({k: EXPECTED[k] for k in alike})
     for level in ("current", "future_auc", "ood", "worst_task", "final_average"):
         assert got[level] == pytest.approx(EXPECTED[level] - 2)

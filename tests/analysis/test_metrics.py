@@ -255,7 +255,7 @@ def test_summarise_reports_every_metric_of_a_run():
         "ood": (0.80 + 0.65 + 0.75) / 6,
         "worst_task": 0.65,
         "final_average": 2.2 / 3,
-        "imbalance": np.std([0.80, 0.65, 0.75]),
+        "capability_imbalance": np.std([0.80, 0.65, 0.75]),
         "gini": 2 * (0.15 + 0.05 + 0.10) / (2 * 9 * 2.2 / 3),
         "forward_transfer": 0.075,
         "long_horizon": 2.2 / 3 + (auc_2 + auc_3) / 2 + 0.075 + 2.2 / 6,

@@ -3,9 +3,9 @@
 import pandas as pd
 import pytest
 
-from lhas_utils import runs
 from lhas_utils.analysis import summary, tuning
 from lhas_utils.analysis.tuning import choice, halving
+from lhas_utils.runs import ROUNDS, SURVIVORS, as_text, design, published
 from lhas_utils.selection import lhas
 
 FIRST, SECOND = [("a", 1.0), ("b", 3.0), ("c", 2.0)], [("b", 1.0), ("c", 4.0)]
@@ -58,11 +58,11 @@ def test_runs_without_random_are_refused():
 
 
 def test_the_published_rows_choose_what_the_code_has(monkeypatch):
-    monkeypatch.setattr(tuning, "ROUNDS", runs.ROUNDS)
-    found = halving(summary(runs.published("develop"), "exact"))
+    monkeypatch.setattr(tuning, "ROUNDS", ROUNDS)
+    found = halving(summary(published("develop"), "exact"))
     assert (found["kept"] == found["went_on"]).all()
-    assert found.groupby("round").size().tolist() == [len(s) for s in (runs.design(), *runs.SURVIVORS)]
+    assert found.groupby("round").size().tolist() == [len(s) for s in (design(), *SURVIVORS)]
     assert found.groupby("round")["n_seeds"].first().tolist() == [2, 4, 8]
     best = found[found["round"] == 3].iloc[0]["params"]
     weights = ("coverage_weight", "penalty_weight", "proxy_weight")
-    assert best == runs.as_text({name: lhas.__kwdefaults__[name] for name in weights})
+    assert best == as_text({name: lhas.__kwdefaults__[name] for name in weights})

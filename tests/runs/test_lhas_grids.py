@@ -37,6 +37,10 @@ def test_the_rounds_share_the_development_seeds():
         before = set(survivors)
 
 
+def test_a_setting_is_lambda_eta_rho():
+    assert weights((1.0, 2.0, 3.0)) == {"coverage_weight": 1.0, "proxy_weight": 2.0, "penalty_weight": 3.0}
+
+
 def test_each_round_runs_its_settings_and_random_on_its_seeds():
     full = specs("develop", "full")
     for settings, which in zip((design(), *SURVIVORS), ROUNDS):
