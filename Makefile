@@ -31,9 +31,8 @@ $(if $(and $(call goal,refresh),$(filter-out fast,$(PROFILE))),$(error make refr
 
 # ---- what there is -----------------------------------------------------------------------------
 NAMES   := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
-ifeq ($(PROFILE),published)   # the notebooks that read published rows: no run is computed
-NAMES   := $(filter 02% 03% 04% 05% 06% 09%,$(NAMES))
-endif
+# PROFILE=published: the notebooks that read published rows; no run is computed
+$(if $(filter published,$(PROFILE)),$(eval NAMES := $(filter 02% 03% 04% 05% 06% 09%,$(NAMES))))
 number   = $(firstword $(subst _, ,$1))
 NUMBERS := $(foreach name,$(NAMES),$(call number,$(name)))
 SOURCES := $(sort $(shell find lhas_utils -name '*.py')) $(wildcard claims.yml)
