@@ -24,6 +24,11 @@ def gap_above_chance(profile: str, metric: str = "exact") -> dict:
     return per_seed(table, [EQ1, LATER], lambda a, b: metrics.myopia_gap(a, b) - (K + 1) / (3 * K), name)
 
 
+def _disagreement(a: np.ndarray, b: np.ndarray) -> float:
+    """Return minus Kendall's tau_b, 0 where one ranking has no order."""
+    return -float(np.nan_to_num(statistics.kendall(a, b)))
+
+
 @check
 def negative_kendall(profile: str, metric: str = "exact") -> dict:
     """C19: minus Kendall's tau_b between the rankings now and later; 0 for a seed whose selectors all tie."""
@@ -36,7 +41,7 @@ def branched_rankings_disagree(profile: str, metric: str = "exact") -> dict:
     """B21: minus Kendall's tau_b between the selectors' branched gain now and what comes later, per seed."""
     table = runs("branch", profile, metric)
     table = table[table["selector"].isin(TABLE1)]
-    return per_seed(table, ["now", "later"], lambda a, b: -statistics.kendall(a, b), "-tau_b")
+    return per_seed(table, ["now", "later"], _disagreement, "-tau_b")
 
 
 @check

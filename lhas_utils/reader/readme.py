@@ -6,12 +6,14 @@ import re
 import pandas as pd
 
 from ..analysis import gate, gate_line
-from ..claims import ledger, markdown_row, records
+from ..claims import ledger, markdown_row, record, records
 from ..claims.render import HEADER
 from ..core import paths, write
+from ..figures import found
 from ..runs import provenance, published
 
-HEADLINES = ("C12", "C17", "C31", "V01", "A02", "P01", "T02", "Q01", "D04", "D13")  # the ledger's first screen
+HEADLINES = ("G01", "B15", "B16", "B18", "B20", "B22", "C31", "V01", "T02", "D04")  # the ledger's first screen
+FINDINGS = (("alignment", "now"), ("alignment", "later"), ("lhas", "now"), ("lhas", "later"), ("rs2", "later"))
 TABLE1 = ("current", "immediate_utility", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
 
 
@@ -31,9 +33,17 @@ def headlines() -> str:
 
 
 def figure() -> str:
-    """Return the published Fig. 2 as a Markdown image with its alt text and its caption."""
-    side = json.loads((paths.figures("full") / "fig2_rank_reversal.json").read_text())
-    return f"![{side['alt']}](figures/fig2_rank_reversal.png)\n\n*{side['caption']}*"
+    """Return the published figure of the common start as a Markdown image with its alt text and its caption."""
+    side = json.loads((paths.figures("full") / "fig2_common_start.json").read_text())
+    return f"![{side['alt']}](figures/fig2_common_start.png)\n\n*{side['caption']}*"
+
+
+def findings() -> str:
+    """Return what the common start found, a sentence for each of `FINDINGS`, and what would change our mind."""
+    table = pd.read_csv(paths.data("full") / "branch.csv")
+    table = table[(table["minus"] == "random") & (table["score"] == "exact")]
+    said = [f"- {found(table, selector, quantity)}" for selector, quantity in FINDINGS]
+    return "\n".join([*said, f"- What would change our mind (claim B15): {record('B15').change}."])
 
 
 def table1() -> str:
@@ -75,6 +85,7 @@ GENERATED = {
     "summary": summary,
     "headlines": headlines,
     "figure": figure,
+    "findings": findings,
     "claims": claims,
     "table1": table1,
     "gates": gates,

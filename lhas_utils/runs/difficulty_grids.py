@@ -76,8 +76,8 @@ def develop_difficulty(profile: str) -> list[DifficultySpec]:
     """
     if choose("profile", profile, PROFILES) == "fast":
         return []
-    cells = ((skill, *cell) for skill in TRIED for cell in product(BASES, (4, 6, 8), (32, 2048), TRIED[skill]))
-    small = TINY if profile == "smoke" else {}
+    levels, small = ((4, 6, 8), {}) if profile == "full" else ((4,), TINY)
+    cells = ((skill, *cell) for skill in TRIED for cell in product(BASES, levels, (32, 2048), TRIED[skill]))
     out = [DifficultySpec(s, b, 1000, d, n, **{"lr": LR, "steps": k} | small) for s, b, d, n, k in cells]
     return list(dict.fromkeys(out))
 

@@ -12,13 +12,13 @@ from .published import save_rows, to_csv
 COLUMNS = ["experiment", "runs", "seeds", "specs", "code"]
 
 
-def today(names: Iterable[str] = PUBLISHED) -> pd.DataFrame:
+def today(names: Iterable[str] | None = None) -> pd.DataFrame:
     """Return what `publish_rows` would write now, one row an experiment.
 
     Returns:
         DataFrame experiment, runs, seeds, and digests of the specs and of all code that the runs reach.
     """
-    grids = {name: specs(name, "full") for name in names}
+    grids = {name: specs(name, "full") for name in names or PUBLISHED}
     rows = [
         (name, len(grid), len({s.seed for s in grid}), digest(*grid), digest(*sorted({code_of(s) for s in grid})))
         for name, grid in grids.items()
@@ -35,9 +35,9 @@ def _told() -> pd.DataFrame:
     return told
 
 
-def publish_rows(names: Iterable[str] = PUBLISHED) -> None:
+def publish_rows(names: Iterable[str] | None = None) -> None:
     """Write the rows of experiments at `full`, computed where they lack, and what made them, one by one."""
-    for name in names:
+    for name in names or PUBLISHED:
         save_rows(name, experiment(choose("experiment", name, PUBLISHED), "full"))
         made = pd.concat([_told(), today([name]).astype(str)]).drop_duplicates("experiment", keep="last")
         ordered = made.set_index("experiment").reindex([n for n in PUBLISHED if n in set(made["experiment"])])

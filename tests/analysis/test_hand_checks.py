@@ -74,7 +74,14 @@ def test_every_number_of_a_run_by_hand_whatever_the_order_of_its_rows(shuffle):
 
 def test_with_the_nll_the_level_is_its_negative_and_a_rise_is_forgetting():
     got = metrics.summarise(rows_of(turn=lambda v: 2 - v, metric="nll"), "nll")
-    alike = ("immediate_utility", "future_auc_minus_start", "forgetting", "bwt", "capability_imbalance", "forward_transfer")
+    alike = (
+        "immediate_utility",
+        "future_auc_minus_start",
+        "forgetting",
+        "bwt",
+        "capability_imbalance",
+        "forward_transfer",
+    )
     assert {k: got[k] for k in alike} == pytest.approx({k: EXPECTED[k] for k in alike})
     for level in ("current", "future_auc", "ood", "worst_task", "final_average"):
         assert got[level] == pytest.approx(EXPECTED[level] - 2)

@@ -51,7 +51,7 @@ def test_notebooks_name_experiments():
         specs("tabel1", "fast")
     with pytest.raises(ValueError, match="profile: expected one of smoke, fast, full; got 'quick'"):
         specs("table1", "quick")
-    assert experiment("others", "fast").empty
+    assert experiment("opworld", "fast").empty
 
 
 def test_the_main_table_has_the_papers_selectors_and_the_second_reading():

@@ -15,23 +15,24 @@ import pytest
 
 from lhas_utils.core import ModelSpec, TrainSpec, paths
 from lhas_utils.runs import cache, key
-from lhas_utils.studies import DifficultySpec, EffectSpec, LocalSpec, RunSpec
+from lhas_utils.studies import BranchSpec, DifficultySpec, EffectSpec, LocalSpec, RunSpec
 from lhas_utils.worlds import TextWorld, WorldSpec
 
 SPECS = {
     "random": 'RunSpec("random", 0)',
     "lhas": 'RunSpec("lhas", 0)',
     "alignment": 'RunSpec("alignment", 0)',
+    "branch": "BranchSpec(0)",
     "text": 'RunSpec("random", 0, world=TextWorld("0123456789abcdef"))',
     "local": "LocalSpec(0)",
     "effect": "EffectSpec(0)",
     "sort": 'DifficultySpec("sort")',
     "op": 'DifficultySpec("op")',
 }
-ALL = "random lhas alignment text local effect sort op"
-STAGES = "random lhas alignment text local effect"
-RUNS = "random lhas alignment text"
-SKILL = "random lhas alignment local effect"
+ALL = "random lhas alignment branch text local effect sort op"
+STAGES = "random lhas alignment branch text local effect"
+RUNS = "random lhas alignment text"  # trajectories
+SKILL = "random lhas alignment branch local effect"
 NONE = ""
 
 
@@ -46,12 +47,13 @@ class Change(NamedTuple):
 
 FLIPS = [
     Change("core/seeds.py", "str(t)", "repr(t)", ALL),
-    Change("core/specs.py", "steps: int = 800", "steps: int = 801", ALL),  # of a base model
+    Change("core/specs.py", "steps: int = 2400", "steps: int = 2401", ALL),  # of a base model
     Change("core/specs.py", "steps: int = 80\n", "steps: int = 81\n", STAGES),  # of a stage
     Change("core/specs.py", "value <= high:", "value <= 2 * high:", ALL),
     Change("worlds/types.py", "for k in names}", "for k in names[:]}", f"{SKILL} sort op"),
     Change("worlds/symbols.py", "(2 * v)", "(3 * v)", f"{SKILL} sort"),
     Change("worlds/symbols.py", '{8: "validation", 9', '{7: "validation", 9', f"{SKILL} sort"),
+    Change("worlds/symbols.py", "op.capitalize()", "op.upper()", SKILL),
     Change("worlds/skill.py", "- 2 * (hard", "- 3 * (hard", SKILL),
     Change("worlds/skill.py", "noise: float = 0.10", "noise: float = 0.11", SKILL),
     Change("worlds/skill.py", '"safety_early": (0, 4, 1, 2, 3)', '"safety_early": (0, 4, 1, 3, 2)', SKILL),
@@ -72,33 +74,46 @@ FLIPS = [
     Change("learning/models.py", "2 * spec.hidden", "3 * spec.hidden", ALL),
     Change("learning/models.py", "lora_alpha=2 *", "lora_alpha=4 *", RUNS),
     Change("learning/loop.py", "-(-steps * b // n)", "-(-steps * b // n) + 1", ALL),
-    Change("learning/loop.py", '"linear": lambda k, steps: 1 - k', '"linear": lambda k, steps: 2 - k', ALL),
-    Change("learning/loop.py", "0.03 * steps", "0.04 * steps", ALL),
+    Change("learning/loop.py", '"linear": lambda s: 1 - s', '"linear": lambda s: 2 - s', ALL),
+    Change("learning/loop.py", "clip_grad_norm_(parameters, clip)", "clip_grad_norm_(parameters, 2 * clip)", ALL),
     Change("learning/loop.py", "torch.exp(-nll.detach())", "torch.exp(nll.detach())", "sort op"),
     Change("learning/loop.py", "4 / 3 * np.arange", "5 / 3 * np.arange", RUNS),
-    Change("learning/score.py", "(right.sum(1) == n)", "(right.sum(1) >= n)", f"{RUNS} effect sort op"),
+    Change("learning/score.py", "(right.sum(1) == n)", "(right.sum(1) >= n)", f"{RUNS} branch effect sort op"),
     Change("learning/score.py", "argmax(1), 0) - 2", "argmax(1), 0) - 1", "sort op"),
     Change("learning/bases.py", "spec.steps * spec.batch_size", "spec.steps + spec.batch_size", ALL),
     Change("selection/signals.py", "PROJECTION = (8, 128)", "PROJECTION = (8, 64)", STAGES),
-    Change("selection/signals.py", "SDPBackend.MATH", "SDPBackend.EFFICIENT_ATTENTION", STAGES),
+    Change("selection/signals.py", "unit * sign", "unit", STAGES),
+    Change("selection/gradients.py", "SDPBackend.MATH", "SDPBackend.EFFICIENT_ATTENTION", STAGES),
+    Change("selection/gradients.py", "bto,bti->boi", "bto,bti->bio", STAGES),
     Change("selection/context.py", "return np.ones(", "return np.zeros(", STAGES),
-    Change("selection/picks.py", "np.argsort(-score", "np.argsort(score", "lhas alignment local effect"),
-    Change("selection/picks.py", "picks.max() >= n", "picks.max() > n", f"{RUNS} local"),
+    Change("selection/picks.py", "np.argsort(-score", "np.argsort(score", "lhas alignment branch local effect"),
+    Change("selection/picks.py", "picks.max() >= n", "picks.max() > n", f"{RUNS} branch local"),
     Change(
         "selection/selectors.py",
         "return top_k(ctx.align_current, budget)",
         "return top_k(-ctx.align_current, budget)",
-        "alignment local effect",
+        "alignment branch local effect",
     ),
-    Change("selection/selectors.py", "size=budget, replace=False", "size=budget, replace=True", "random text effect"),
+    Change(
+        "selection/selectors.py", "size=budget, replace=False", "size=budget, replace=True", "random branch text effect"
+    ),
     Change("selection/selectors.py", "top_k(ctx.el2n", "top_k(-ctx.el2n", "effect"),
     Change("selection/selectors.py", "(1 + phi @ phi.T) / 2", "(1 - phi @ phi.T) / 2", NONE),  # nobody's selector here
-    Change("selection/lhas.py", "coverage_weight * z(", "-coverage_weight * z(", "lhas local effect"),
-    Change("selection/lhas.py", "proxy_weight=3.0", "proxy_weight=2.0", "lhas local effect"),
-    Change("selection/diagnostics.py", "eigvalsh(K)[-1]", "eigvalsh(K)[0]", f"{RUNS} local"),
+    Change("selection/selectors.py", "ctx.encoded.tokens().numpy()", "-ctx.encoded.tokens().numpy()", "branch"),
+    Change("selection/lhas.py", "coverage_weight * z(", "-coverage_weight * z(", "lhas branch local effect"),
+    Change("selection/lhas.py", "proxy_weight=3.0", "proxy_weight=2.0", "lhas branch local effect"),
+    Change("selection/diagnostics.py", "eigvalsh(K)[-1]", "eigvalsh(K)[0]", f"{RUNS} branch local"),
     Change("selection/diagnostics.py", "1 - new @ old", "1 + new @ old", RUNS),
-    Change("selection/registry.py", '"quality", "utility_diversity"', '"utility_diversity", "quality"', "local effect"),
-    Change("studies/stages.py", "if w > 0", "if w >= 0", RUNS),
+    Change(
+        "selection/registry.py",
+        '"quality", "utility_diversity"',
+        '"utility_diversity", "quality"',
+        "branch local effect",
+    ),
+    Change("studies/stages.py", "if w > 0", "if w >= 0", f"{RUNS} branch"),
+    Change("studies/stages.py", "steps * mean[0]", "steps + mean[0]", RUNS),
+    Change("studies/branch.py", "epochs = max(1,", "epochs = max(2,", "branch"),
+    Change("studies/branch.py", 'START, FRESH = "start"', 'START, FRESH = "begin"', "branch"),
     Change("studies/stages.py", "or spec.world.max_length", "or 64", STAGES),
     Change("studies/expansion.py", "gbar.abs() + 1e-8", "gbar.abs() + 1e-6", "local"),
     Change("studies/expansion.py", "ETAS = (0.001,", "ETAS = (0.002,", "local"),
@@ -158,7 +173,7 @@ NEUTRAL = {
         ),
     ],
     "a figure": [("figures/style.py", None, "\nADDED = 1\n")],
-    "a grid": [("runs/grids.py", "TINY = 5", "TINY = 6"), ("runs/difficulty_grids.py", "LR = 1e-3", "LR = 2e-3")],
+    "a grid": [("runs/lhas_grids.py", "TINY = 5", "TINY = 6"), ("runs/difficulty_grids.py", "LR = 1e-3", "LR = 2e-3")],
     "where files lie": [
         ("core/paths.py", 'BUILD / "models"', 'BUILD / "bases"'),
         ("core/files.py", '".partial-"', '".p-"'),
@@ -245,7 +260,8 @@ def test_every_module_of_the_engine_is_changed_somewhere():
 
 @pytest.mark.slow
 def test_keys_do_not_depend_on_the_process_nor_on_where_the_checkout_lies(keys):
-    names = {"RunSpec": RunSpec, "LocalSpec": LocalSpec, "EffectSpec": EffectSpec, "DifficultySpec": DifficultySpec}
+    kinds = (RunSpec, BranchSpec, LocalSpec, EffectSpec, DifficultySpec)
+    names = {kind.__name__: kind for kind in kinds}
     cache._engine.cache_clear()  # another test may have had a part of the engine replaced
     here = {kind: key(eval(text, names | {"TextWorld": TextWorld})) for kind, text in SPECS.items()}
     assert here == keys["now"] and len(set(here.values())) == len(SPECS)
@@ -259,7 +275,7 @@ def test_keys_do_not_depend_on_the_process_nor_on_where_the_checkout_lies(keys):
         {"budget": 0.5},
         {"world": WorldSpec(noise=0.2)},
         {"world": TextWorld("abc")},
-        {"model": ModelSpec(steps=801)},
+        {"model": ModelSpec(steps=2401)},
         {"train": TrainSpec(steps=81)},
         {"params": (("alpha", 1.0),)},
     ],
