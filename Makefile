@@ -1,5 +1,5 @@
-# From a fresh clone: `make` lists what there is, `make all` makes every notebook, figure and claim.
-# Needs: Python >= 3.11.5, GNU make >= 4.3, git, bash. Nothing is written outside this folder.
+# `make` lists what there is, `make all` makes every notebook, figure and claim; nothing is written outside this folder.
+# Needs: Python >= 3.11.5, GNU make >= 4.3, git, bash.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -31,8 +31,7 @@ $(if $(and $(call goal,refresh),$(filter-out fast,$(PROFILE))),$(error make refr
 
 # ---- what there is -----------------------------------------------------------------------------
 NAMES   := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
-# PROFILE=published: the notebooks that read published rows; no run is computed
-$(if $(filter published,$(PROFILE)),$(eval NAMES := $(filter 02% 03% 04% 05% 06% 09%,$(NAMES))))
+$(if $(filter published,$(PROFILE)),$(eval NAMES := $(filter 02% 03% 04% 05% 06% 09%,$(NAMES))))   # they read rows
 number   = $(firstword $(subst _, ,$1))
 NUMBERS := $(foreach name,$(NAMES),$(call number,$(name)))
 SOURCES := $(sort $(shell find lhas_utils -name '*.py')) $(wildcard claims.yml)
@@ -195,8 +194,7 @@ build/%/.runs: $(NAMES:%=notebooks/%.ipynb) $(SOURCES) | environment
 $(OUT)/.summary: $(BUILT)
 	@$(if $(BUILT),,echo "no notebooks found in notebooks/" >&2; exit 1)
 	echo
-	$(LHAS) claims --profile $(PROFILE)
-	echo
+	$(LHAS) claims --profile $(PROFILE) && echo
 	seconds=$$(( $$(date +%s) - $(START) ))
 	echo "Figures: $$(find $(FIGURES) -maxdepth 1 -name '*.pdf' 2> /dev/null | wc -l) in $(FIGURES)/   took $$((seconds / 60)).$$((seconds % 60 / 6)) min"
 	touch $@
