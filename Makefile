@@ -31,7 +31,7 @@ $(if $(and $(call goal,refresh),$(filter-out fast,$(PROFILE))),$(error make refr
 
 # ---- what there is -----------------------------------------------------------------------------
 NAMES   := $(basename $(notdir $(sort $(wildcard notebooks/[0-9][0-9]_*.ipynb))))
-$(if $(filter published,$(PROFILE)),$(eval NAMES := $(filter 02% 03% 04% 05% 06% 09%,$(NAMES))))   # they read rows
+$(if $(filter published,$(PROFILE)),$(eval NAMES := $(filter 01% 02% 03% 04% 05% 06% 09%,$(NAMES))))   # they read rows
 number   = $(firstword $(subst _, ,$1))
 NUMBERS := $(foreach name,$(NAMES),$(call number,$(name)))
 SOURCES := $(sort $(shell find lhas_utils -name '*.py')) $(wildcard claims.yml)

@@ -46,7 +46,7 @@ def context(
 
 @lru_cache(maxsize=4)
 def _parts(profile: str, seed: int):
-    spec = table1(profile)[0]
+    spec = table1("smoke" if profile == "smoke" else "full")[0]
     return spec.world.build(seed), *load_base(spec.model, spec.corpus, seed)
 
 
