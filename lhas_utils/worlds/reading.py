@@ -3,16 +3,15 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from .files import FORMATS, Rows, hub, sources
-from .rows import CONTEXT, PROMPT, RESPONSE, SYSTEM, TURNS, Columns, Unusable, read_row
+from .formats import FORMATS, Rows, hub, sources
+from .rows import Columns, Unusable, read_row
 from .splits import MOST, Deal
 
-CHOICES = re.compile(
-    r"(?P<where>.+)\?(?P<choices>(?:skill|prompt|response)=[^&]+(?:&(?:skill|prompt|response)=[^&]+)*)"
-)
-READ = (*SYSTEM, *PROMPT, *CONTEXT, *RESPONSE, *TURNS)
+CHOICE = r"(?:skill|prompt|response)=[^&]+"
+CHOICES = re.compile(rf"(.+)\?({CHOICE}(?:&{CHOICE})*)", re.DOTALL)
 
 
 def choices(data: str) -> tuple[str, Columns]:
@@ -24,35 +23,40 @@ def choices(data: str) -> tuple[str, Columns]:
     found = CHOICES.fullmatch(data)
     if not found or Path(data).expanduser().exists():
         return data, Columns()
-    pairs = [pair.split("=", 1) for pair in found["choices"].split("&")]
-    return found["where"], Columns(**{name: value.strip() for name, value in pairs})
+    pairs = (pair.split("=", 1) for pair in found[2].split("&"))
+    return found[1], Columns(**{name: value.strip() for name, value in pairs})
 
 
-def _sources(data: str) -> Iterator[tuple[str | None, str | None, Rows]]:
-    path = Path(data).expanduser()
-    if not data.strip():
-        raise ValueError("DATA: expected a folder, a file or a hub name; got nothing")
-    if path.exists():
-        return sources(path)
-    if data.startswith(("/", ".", "~")) or data.endswith((*FORMATS, ".gz", "/")) or data.count("/") > 1:
-        raise ValueError(f"DATA {data!r}: expected a folder or a file, {', '.join(FORMATS)}; there is none")
-    return hub(data)
-
-
-def read_rows(data: str, most: int = MOST) -> tuple[list[dict], list[str]]:
-    """Return the rows of the data and what a reader should know of them, one sentence each.
-
-    A row has `skill, task, prompt, response, turns, quality, difficulty`, its `place` and its `split`, `train` or
-    `validation`. The skill is the row's own (`skill`, `category` or the column that is named), else the file's or
-    folder's name. Rows that cannot be used are left out and counted with the reason.
+@dataclass(frozen=True)
+class Reading:
+    """What was read: the rows, and in sentences what a reader should know of them.
 
     Args:
-        data: a folder, a file (`files.FORMATS`, also `.gz`), a folder of `save_to_disk` or a hub name
-            `owner/name[:configuration]`; behind it, `?skill=COLUMN&prompt=COLUMN&response=COLUMN` in any choice.
+        rows: with `skill, task, prompt, response, turns, quality, difficulty, place` and `split`, which is
+            `train` or `validation`.
+        notes: the columns, the skills, the splits, and conversations.
+        left: how many rows were left out and why; empty if none was.
+        skills: where the skills' names come from.
+    """
+
+    rows: list[dict]
+    notes: list[str]
+    left: str
+    skills: str
+
+
+def read_rows(data: str, most: int = MOST) -> Reading:
+    """Read the rows of the data; those that cannot be used are left out and counted with the reason.
+
+    The skill is the row's own (`skill`, `category` or the column that is named), else the file's or the folder's name.
+
+    Args:
+        data: a folder, a file (`formats.FORMATS`, also `.gz`), a folder of `save_to_disk` or a hub name
+            `owner/name[:configuration]`; behind it, `?skill=COLUMN&prompt=COLUMN&response=COLUMN`, any of the three.
         most: rows of a skill's split that are kept, a fixed sample of them.
     """
     where, columns = choices(data)
-    deal, shapes, unused, several, named = Deal(most), Counter(), Counter(), 0, set()
+    deal, shapes, read, spare, origins, talks = Deal(most), Counter(), set(), {}, {}, 0
     for skill, split, rows in _sources(where):
         for place, values in rows:
             try:
@@ -60,21 +64,41 @@ def read_rows(data: str, most: int = MOST) -> tuple[list[dict], list[str]]:
             except Unusable as reason:
                 deal.leave(str(reason), place)
                 continue
-            named.add("a column" if row["skill"] and columns.skill != row["skill"] else "")
+            origins[_origin(row["skill"], used, columns)] = None
             row["skill"] = row["skill"] or skill
             row["task"] = row["task"] or row["skill"]
-            shapes[", ".join(name for name in dict.fromkeys(READ + tuple(sorted(used))) if name in used)] += 1
-            unused.update(k for k, v in values.items() if k.strip().lower() not in used and _wordy(v))
-            several += row["turns"].count('"role": "assistant"') > 0
+            shapes[tuple(values)] += 1
+            read |= used
+            spare |= {k: None for k, v in values.items() if _is_text(v) and k.strip().lower() not in used}
+            talks += '"role": "assistant"' in row["turns"]
             deal.add(row | {"place": place}, split)
-    kept, notes = deal.rows()
-    said = [f"read from {shape}: {n} rows" for shape, n in shapes.most_common(3)]
-    if unused:
-        said.append(f"columns not used: {', '.join(sorted(unused))}")
-    if several:
-        said.append(f"{several} conversations of several turns: the last answer is the response, all before the prompt")
-    return kept, [*said, *notes, *filter(None, [deal.said()])]
+    kept, splits = deal.rows()
+    notes = [f"{n} rows read from {', '.join(k for k in s if k.lower() in read)}" for s, n in shapes.most_common(3)]
+    notes += [f"columns not used: {', '.join(spare)}"] if spare else []
+    skills = f"skills are {' and '.join(origins) or 'none'}"
+    if talks:
+        splits.append(f"{talks} rows are talks of several turns: the last answer is the response, the rest its prompt")
+    return Reading(kept, [*notes, skills, *splits], deal.said(), skills)
 
 
-def _wordy(value: object) -> bool:
+def _sources(data: str) -> Iterator[tuple[str, str | None, Rows]]:
+    path = Path(data).expanduser()
+    if not data.strip():
+        raise ValueError("DATA: expected a folder, a file or a hub name; got nothing")
+    if path.exists():
+        return sources(path)
+    if data.startswith(("/", ".", "~")) or data.endswith((*FORMATS, ".gz", "/")) or data.count("/") > 1:
+        raise ValueError(f"DATA {data!r}: expected a folder or a file ({', '.join(FORMATS)}); there is none")
+    return hub(data)
+
+
+def _origin(skill: str | None, used: set[str], columns: Columns) -> str:
+    """Return in words where a row's skill comes from."""
+    if skill is None:
+        return "the names of files and folders"
+    column = next((c for c in (columns.skill.lower(), "skill", "category") if c in used), None)
+    return f"the column {column!r}" if column else f"all {skill!r}, as SKILL says: no column has this name"
+
+
+def _is_text(value: object) -> bool:
     return bool(value) and isinstance(value, (str, list, dict))

@@ -20,9 +20,11 @@ NUMBERS = {"quality": (-math.inf, math.inf), "difficulty": (0, 1)}  # optional f
 ROLES = {"human": "user", "prompter": "user", "gpt": "assistant", "chatgpt": "assistant", "model": "assistant"} | {
     "bot": "assistant"
 }
-PREFERENCE = (
-    "{}: got preference data (chosen, rejected), expected one response a row: RESPONSE=chosen trains on the chosen ones"
-)
+WAYS_OUT = {  # of preference data: where the prompt stands
+    True: "RESPONSE=chosen trains on the chosen ones",
+    False: r"""jq -c '(.chosen | split("\n\nAssistant:")) as $p | {prompt: ($p[:-1] | join("\n\nAssistant:")), """
+    "response: $p[-1]}' FILE > NAME.jsonl keeps the chosen ones",
+}
 
 
 class Unusable(Exception):
@@ -63,7 +65,7 @@ def read_row(place: str, values: object, columns: Columns = Columns()) -> tuple[
     row = {str(name).strip().lower(): value for name, value in values.items()}
     turns, response, used = _parts(place, row, columns)
     if not any(turn["role"] != "system" for turn in turns):
-        raise Unusable("no user turn before the last assistant turn" if used & {*TURNS} else "the prompt is blank")
+        raise Unusable("no user turn before the last assistant turn" if not used & {*PROMPT} else "the prompt is blank")
     if not response.strip():
         raise Unusable("the response is blank")
     prompt = _rendered(turns)
@@ -84,18 +86,23 @@ def _parts(place: str, row: dict, columns: Columns) -> tuple[list[dict], str, se
     """Return the turns before the response, the response, and the columns that these came from."""
     prompts = _named(place, row, columns.prompt, PROMPT)
     answers = _named(place, row, columns.response, RESPONSE)
-    talks = () if columns.prompt and columns.response else _present(row, TURNS)
+    whole = () if prompts and answers else _named(place, row, "", TURNS)
+    if not prompts and answers and isinstance(row[answers[0]], list):
+        whole = answers  # `chosen` may hold the whole conversation
     system = _present(row, SYSTEM)
     before = [turn for name in system for turn in _turns(place, name, row[name], "system")]
-    if (not prompts or not answers) and isinstance(row.get((answers or talks or ("",))[0]), list):
-        talk = (answers if columns.response else talks) or talks  # `chosen` may hold the whole conversation
-        turns = _turns(place, talk[0], row[talk[0]])
+    if whole:
+        talk = row[whole[0]] or []
+        if not isinstance(talk, (list, tuple)):
+            raise ValueError(f"{place}: expected {whole[0]!r} to be a list of turns; got {str(talk)[:60]!r}")
+        turns = _turns(place, whole[0], talk)
         last = max((i for i, turn in enumerate(turns) if turn["role"] == "assistant"), default=None)
         if last is None:
             raise Unusable("no assistant turn")
-        return before + turns[:last], turns[last]["content"], {talk[0], *system}
-    if not answers and {"chosen", "rejected"} <= {*row}:
-        raise ValueError(PREFERENCE.format(place))
+        return before + turns[:last], turns[last]["content"], {whole[0], *system}
+    if {"chosen", "rejected"} <= {*row} and not (prompts and answers):
+        way = WAYS_OUT[bool(prompts) or isinstance(row["chosen"], list)]
+        raise ValueError(f"{place}: expected one response a row; got preference data (chosen, rejected): {way}")
     for name, found, usual in (("prompt", prompts, PROMPT), ("response", answers, RESPONSE)):
         if not found:
             got = ", ".join(map(repr, row)) or "an empty object"
@@ -107,8 +114,8 @@ def _parts(place: str, row: dict, columns: Columns) -> tuple[list[dict], str, se
     turns = [turn for name in prompts for turn in _turns(place, name, row[name], "user")]
     extra = [_text(place, name, row[name]) for name in context]
     if all(turn["role"] == "user" for turn in turns):
-        whole = "\n\n".join(t for t in [*(turn["content"] for turn in turns), *extra] if t.strip())
-        turns = [{"role": "user", "content": whole}] if whole else []
+        parts = [part for part in (*(turn["content"] for turn in turns), *extra) if part.strip()]
+        turns = [{"role": "user", "content": "\n\n".join(parts)}] if parts else []
     elif extra:
         turns[-1] = turns[-1] | {"content": "\n\n".join([turns[-1]["content"], *extra])}
     replies = _turns(place, answers[0], row[answers[0]], "assistant")
@@ -182,8 +189,8 @@ def _label(place: str, name: str, row: dict, names: tuple[str, ...], used: set[s
     value = row[column]
     value = value[0] if isinstance(value, (list, tuple)) else value
     if isinstance(value, Mapping):
-        raise ValueError(f"{place}: expected {name!r} to be text or a number; got {str(value)[:60]!r}")
-    text = " ".join(str(value).split())
+        raise ValueError(f"{place}: expected {column!r} to be text or a number; got {str(value)[:60]!r}")
+    text = "" if value is None else " ".join(str(value).split())
     return (text.lower() if name == "skill" else text) or None
 
 

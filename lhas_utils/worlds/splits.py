@@ -32,15 +32,23 @@ def split_of(name: str) -> tuple[str, str | None]:
     >>> split_of("math.train"), split_of("Dev"), split_of("held-out_math"), split_of("gpt-4.1-north")
     (('math', 'train'), ('', 'validation'), ('math', 'validation'), ('gpt-4.1-north', None))
     """
-    name = SHARD.sub("", name)
-    for text in (name, PART.sub("", name)):
-        text = re.sub(r"held[-_. ]out", "heldout", text, flags=re.I)
-        words = list(re.finditer(r"[^-_. ]+", text))
-        for i in (-1, 0) if words else ():
-            if split := SPLIT_OF.get(words[i].group().lower()):
-                rest = text[: words[-1].start()] if i else text[words[0].end() :]
-                return rest.strip("-_. "), split
+    name = SHARD.sub("", re.sub(r"held[-_. ]out", "heldout", name, flags=re.I))
+    if _split(_words(PART.sub("", name)), -1):
+        name = PART.sub("", name)
+    words = _words(name)
+    if split := _split(words, -1):
+        return name[: words[-1].start()].strip("-_. "), split
+    if split := _split(words, 0):
+        return name[words[0].end() :].strip("-_. "), split
     return name, None
+
+
+def _words(name: str) -> list[re.Match]:
+    return list(re.finditer(r"[^-_. ]+", name))
+
+
+def _split(words: list[re.Match], which: int) -> str | None:
+    return SPLIT_OF.get(words[which].group().lower()) if words else None
 
 
 def named(parts: tuple[str, ...]) -> tuple[str | None, str | None]:
@@ -121,9 +129,9 @@ class Deal:
                 rows.append(row)
                 seen |= {key} if row["split"] == "validation" else set()
         if alone := [s for s in skills if has[s] == {"train"}]:
-            notes.append(f"no held-out split for {_some(alone)}: one prompt in {HELD_OUT} is held out")
+            notes.append(f"one prompt in {HELD_OUT} is held out where no held-out split is given: {_some(alone)}")
         if tested := [s for s in skills if "test" in has[s] and "validation" not in has[s]]:
-            notes.append(f"the test split of {_some(tested)} is its validation split, never trained on")
+            notes.append(f"the test split, never trained on, serves as validation where no other does: {_some(tested)}")
         return rows, notes
 
     def said(self) -> str:

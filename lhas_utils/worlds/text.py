@@ -78,26 +78,31 @@ def load(data: str) -> DatasetDict:
 
 def _load(data: str) -> tuple[DatasetDict, list[str]]:
     """Return the corpus and what there is to say about how it was read."""
-    rows, notes = read_rows(data)
-    counts = Counter((row["skill"], row["split"]) for row in rows)
-    found = list(dict.fromkeys(row["skill"] for row in rows))
+    reading = read_rows(data)
+    counts = Counter((row["skill"], row["split"]) for row in reading.rows)
+    found = list(dict.fromkeys(row["skill"] for row in reading.rows))
     small = [s for s in found if counts[s, "train"] < MIN_TRAIN or counts[s, "validation"] < MIN_VALIDATION]
-    skills = [s for s in (*SKILLS, *found) if s in found and s not in small]
-    skills = list(dict.fromkeys(skills))
-    why = f"; {notes[-1]}" if notes and notes[-1].startswith("left out") else ""
+    skills = [s for s in dict.fromkeys((*SKILLS, *found)) if s in found and s not in small]
+    said = [reading.left] if reading.left else []
     if small:
-        sizes = ", ".join(f"{s!r} {counts[s, 'train']} and {counts[s, 'validation']}" for s in small[:5])
-        wanted = f"at least {MIN_TRAIN} training rows and {MIN_VALIDATION} validation prompts"
-        notes.append(f"skills left out, too few rows: {sizes}{' ...' * (len(small) > 5)} (expected {wanted} a skill)")
+        prompts = {s: {normalised(row["prompt"]) for row in reading.rows if row["skill"] == s} for s in small[:5]}
+        sizes = ", ".join(
+            f"{s!r} {counts[s, 'train']} and {counts[s, 'validation']} of {len(p)} prompts" for s, p in prompts.items()
+        )
+        wanted = f"at least {MIN_TRAIN} training rows and {MIN_VALIDATION} different validation prompts"
+        said.append(f"skills left out: expected {wanted}; got too few rows, {sizes}{', ...' if small[5:] else ''}")
     if len(skills) < 2:
-        got = ", ".join(skills) or "none"
-        more = f"; {notes[-1]}" if small else "; SKILL=COLUMN names a column of skills, or give each skill its own file"
-        raise ValueError(f"DATA {data!r}: expected at least two skills, one a stage; got {got}{more}{why}")
-    frame = pd.DataFrame([row for row in rows if row["skill"] in skills])
-    order = frame["skill"].map(skills.index)
-    frame = _complete(frame).iloc[np.argsort(order, kind="stable")]
+        got = ", ".join(
+            f"{s} ({counts[s, 'train']} training, {counts[s, 'validation']} validation rows)" for s in skills
+        )
+        wanted = f"expected at least two skills, one a stage; got {got or 'none'}"
+        way = "SKILL=COLUMN names the column of the skills, or give each skill a file of its own"
+        raise ValueError("; ".join([f"DATA {data!r}: {wanted}", reading.skills, *said, way]))
+    frame = pd.DataFrame([row for row in reading.rows if row["skill"] in skills])
+    frame = _complete(frame.sort_values("skill", key=lambda column: column.map(skills.index), kind="stable"))
     parts = {s: frame.loc[frame["split"] == s, list(SCHEMA)] for s in SPLITS}
-    return DatasetDict({s: Dataset.from_pandas(part, preserve_index=False) for s, part in parts.items()}), notes
+    corpus = {s: Dataset.from_pandas(part, preserve_index=False) for s, part in parts.items()}
+    return DatasetDict(corpus), [*reading.notes, *said]
 
 
 def skills_of(corpus: DatasetDict) -> list[str]:

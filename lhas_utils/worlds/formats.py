@@ -30,7 +30,7 @@ def suffix(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
-def sources(root: Path) -> Iterator[tuple[str | None, str | None, Rows]]:
+def sources(root: Path) -> Iterator[tuple[str, str | None, Rows]]:
     """Yield (skill, split, rows) of every file below a folder, or of one file; names that begin with a dot are skipped.
 
     Args:
@@ -43,17 +43,17 @@ def sources(root: Path) -> Iterator[tuple[str | None, str | None, Rows]]:
             f"{root}: expected files like NAME.train.jsonl and NAME.validation.jsonl, or {', '.join(FORMATS[2:])}, "
             f"each also .gz; found {got}"
         )
-    home = root.parent if root.is_file() else root
+    home = root.resolve().parent if root.is_file() else root.resolve()
     for path in found:
-        parts = path.relative_to(home).parts
+        parts = path.relative_to(root).parts or (path.name,)
         if path.is_dir():
             data = _opened(path)
             for split, part in (data if isinstance(data, DatasetDict) else {"": data}).items():
                 skill, said = named((*parts, split))
-                yield skill or home.name.lower(), said, _table(f"{path}{f'[{split}]' if split else ''}", part)
+                yield skill or home.name.lower(), said, _table(f"{path}[{split}]" if split else f"{path}", part)
         else:
             skill, split = named((*parts[:-1], stem(path.name)))
-            yield skill or home.resolve().name.lower(), split, _file(path)
+            yield skill or home.name.lower(), split, _file(path)
 
 
 def _below(root: Path) -> tuple[list[Path], list[str]]:
@@ -115,12 +115,15 @@ def _lines(path: Path) -> Iterator[str]:
         raise ValueError(f"{path}, after line {number}: expected a whole .gz file; got {_short(error)}") from None
 
 
-def _parsed(place: str, line: str) -> object:
+def _parsed(path: Path, text: str, line: int = 1) -> object:
+    """Return parsed JSON; `line` is where the text begins in the file."""
     try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        got = f"{line.strip()[:40]!r} ({error.msg}, column {error.colno})"
-        raise ValueError(f"{place}: expected one JSON object; got {got}") from None
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # also numbers of too many digits
+        line += getattr(error, "lineno", 1) - 1
+        shown = (text.split("\n")[getattr(error, "lineno", 1) - 1]).strip()[:40]
+        why = f"{getattr(error, 'msg', error)}, column {getattr(error, 'colno', 1)}"
+        raise ValueError(f"{path}, line {line}: expected a JSON object; got {shown!r} ({why})") from None
 
 
 def _json_lines(path: Path) -> Rows:
@@ -129,7 +132,7 @@ def _json_lines(path: Path) -> Rows:
             yield from _json(path)  # an array with the other suffix
             return
         if line.strip():
-            yield f"{path}, line {number}", _parsed(f"{path}, line {number}", line)
+            yield f"{path}, line {number}", _parsed(path, line, number)
 
 
 def _is_array(line: str) -> bool:
@@ -139,15 +142,11 @@ def _is_array(line: str) -> bool:
 def _json(path: Path) -> Rows:
     """Yield the rows of an array, of the one array in an object, or of lines under the name `.json`."""
     text = "".join(_lines(path))
-    try:
-        whole = json.loads(text) if text.strip() else []
-    except json.JSONDecodeError as error:
-        if text.lstrip().startswith("{") and error.msg == "Extra data":
-            yield from _json_lines(path)
-            return
-        at = text.splitlines()[error.lineno - 1 :][:1]
-        got = f"{''.join(at).strip()[:40]!r} ({error.msg}, column {error.colno})"
-        raise ValueError(f"{path}, line {error.lineno}: expected JSON; got {got}") from None
+    head = text.lstrip().partition("\n")[0]
+    if head.startswith("{") and head.rstrip().endswith("}") and text.strip() != head.rstrip():
+        yield from _json_lines(path)
+        return
+    whole = _parsed(path, text) if text.strip() else []
     del text
     if isinstance(whole, dict):
         lists = [v for v in whole.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
@@ -207,7 +206,7 @@ def _table(name: str, data: Dataset) -> Rows:
             yield f"{name}, row {number}", row
 
 
-def hub(name: str) -> Iterator[tuple[str | None, str | None, Rows]]:
+def hub(name: str) -> Iterator[tuple[str, str | None, Rows]]:
     """Yield (skill, split, rows) of a hub data set, `owner/name` or `owner/name:configuration`."""
     name, _, configuration = name.partition(":")
     try:
