@@ -15,7 +15,7 @@ VENV    ?= .venv
 LIMIT   := $(filter-out file,$(origin JOBS))
 # Values are data: taken as written, and read by recipes from the environment ("$$ID"), so that neither make
 # nor a shell ever takes a part of one for code.
-INPUTS  := PROFILE JOBS VENV PYTHON DATA MODEL ID METRIC ONLINE UPGRADE LAB_ARGS PYTEST_ARGS
+INPUTS  := PROFILE JOBS VENV PYTHON DATA SKILL PROMPT RESPONSE MODEL ID METRIC ONLINE UPGRADE LAB_ARGS PYTEST_ARGS
 $(foreach name,$(INPUTS),$(eval override export $(name) := $$(value $(name))))
 
 # ---- refuse nonsense before any work -----------------------------------------------------------
@@ -125,20 +125,20 @@ claims verify html:
 	@exec $(LHAS) $@ --profile $(PROFILE)
 judge readme:
 	@exec $(LHAS) $@ $(if $(filter judge,$@),--metric="$$METRIC")
-real: environment ## the protocol on real text:  make real DATA=folder-or-hub-name [MODEL=hub-id-or-path]
+real: environment ## the protocol on real text:  make real DATA=folder-or-hub-name [MODEL=hub-id-or-path] [SKILL= PROMPT= RESPONSE=column]
 	@for name in DATA MODEL; do   # what is no file here is a name of the hub: the network, and the reader's own hub cache
 	  value=$${!name}
-	  if [ -e "$$value" ]; then
-	    [[ $$value == /* ]] || printf -v $$name %s "$$PWD/$$value"
-	  elif [[ $$value =~ ^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?$$ && ! $$value =~ \.(jsonl?|csv)$$ ]]; then
+	  if [ -e "$$value" ]; then [[ $$value == /* ]] || printf -v $$name %s "$$PWD/$$value"
+	  elif [[ $$value =~ ^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9._-]+)?(:[A-Za-z0-9._-]+)?$$ && ! $$value =~ \.(jsonl?|ndjson|[ct]sv|parquet|gz)$$ ]]; then
 	    unset HF_HUB_OFFLINE HF_DATASETS_OFFLINE TRANSFORMERS_OFFLINE
 	    [ "$${HF_HOME-}" != "$$PWD/build/home/huggingface" ] || unset HF_HOME
 	  elif [ -n "$$value" ]; then
 	    echo "make real: $$name=\"$$value\" does not exist: expected a folder, a file or a hub name like owner/name" >&2; exit 2
 	  fi
 	done
-	mkdir -p build/home
-	$(LHAS) real --profile $(PROFILE) --data="$$DATA" --model="$$MODEL"
+	mark='?'   # columns go with the data, as in  folder?skill=topic&prompt=query
+	for name in SKILL PROMPT RESPONSE; do [ -z "$${!name}" ] || { DATA+="$$mark$${name,,}=$${!name}"; mark='&'; }; done
+	mkdir -p build/home && $(LHAS) real --profile $(PROFILE) --data="$$DATA" --model="$$MODEL"
 	[ ! -e notebooks/07_real_llm.ipynb ] || exec $(EXECUTE) notebooks/07_real_llm.ipynb build/real PROFILE=$(PROFILE) DATA="$$DATA" MODEL="$$MODEL"
 
 ##@ Tests

@@ -1,6 +1,7 @@
 """TextWorld: real text as stages, one skill a stage, from whatever `reading` finds."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
@@ -13,19 +14,15 @@ from scipy.stats import rankdata
 from ..core import digest, number, paths, store, stream
 from ..core import load as load_table
 from . import sentences
-from .reading import FIELDS, NUMBERS, SPLITS, read_rows
+from .reading import read_rows
+from .rows import NUMBERS
 from .skill import SKILLS
+from .splits import SPLITS, normalised
 from .types import Stage, World
 
-SCHEMA = (*FIELDS, *NUMBERS)
+SCHEMA = ("skill", "task", "prompt", "response", "turns", *NUMBERS)
 MIN_TRAIN, MIN_VALIDATION = 8, 8  # rows, and distinct validation prompts, that each skill needs
-HELD_OUT = 5  # one prompt in five goes to validation where the data bring no validation split
 VALIDATION = 64  # examples at most in a stage's validation set, and in the proxy
-
-
-def normalised(prompt: str) -> str:
-    """Return a prompt without case and spacing: two prompts that agree on this are the same prompt."""
-    return " ".join(prompt.casefold().split())
 
 
 def _ranks(lengths) -> np.ndarray:
@@ -68,38 +65,44 @@ def load(data: str) -> DatasetDict:
     """Load text data into the splits `train` and `validation` with the columns `SCHEMA`.
 
     - Skills come in the paper's order where they have the paper's names, then in the order found.
-    - Data without a validation split give one prompt in five to it, by a digest of the prompt.
+    - A skill without a held-out split gives one prompt in five to it, by a digest of the prompt.
     - No prompt is in both splits (the training row goes), and none is twice in validation.
     - Absent `quality`: `stand_in_judge`. Absent `difficulty`: rank of the response's length within
       the skill, in (0, 1].
 
     Args:
-        data: a folder of `NAME.train.jsonl` and `NAME.validation.jsonl` files (or with such a folder
-            `skills/` in it), one `.jsonl` file, or a hub name `owner/name[:configuration]`.
+        data: what `read_rows` takes.
     """
-    frame = _complete(pd.DataFrame(read_rows(data)))
-    same = frame["prompt"].map(normalised)
-    unsplit = frame["split"].isna()
-    held_out = same[unsplit].map(lambda p: int(digest(p), 16) % HELD_OUT == 0)
-    frame.loc[unsplit, "split"] = np.where(held_out, "validation", "train")
-    tested = frame["split"] == "validation"
-    frame = frame[np.where(tested, ~same.where(tested).duplicated(), ~same.isin(same[tested]))]
-    found = list(dict.fromkeys(frame["skill"]))
-    skills = [s for s in SKILLS if s in found] + [s for s in found if s not in SKILLS]
-    if len(skills) < 2:
-        raise ValueError(f"DATA {data!r}: expected at least two skills, one a stage; got {', '.join(skills) or 'none'}")
-    parts = {}
-    for split in SPLITS:
-        part = frame[frame["split"] == split]
-        parts[split] = Dataset.from_pandas(
-            pd.concat([part.loc[part["skill"] == s, list(SCHEMA)] for s in skills]), preserve_index=False
+    return _load(data)[0]
+
+
+def _load(data: str) -> tuple[DatasetDict, list[str]]:
+    """Return the corpus and what there is to say about how it was read."""
+    reading = read_rows(data)
+    counts = Counter((row["skill"], row["split"]) for row in reading.rows)
+    found = list(dict.fromkeys(row["skill"] for row in reading.rows))
+    small = [s for s in found if counts[s, "train"] < MIN_TRAIN or counts[s, "validation"] < MIN_VALIDATION]
+    skills = [s for s in dict.fromkeys((*SKILLS, *found)) if s in found and s not in small]
+    said = [reading.left] if reading.left else []
+    if small:
+        prompts = {s: {normalised(row["prompt"]) for row in reading.rows if row["skill"] == s} for s in small[:5]}
+        sizes = ", ".join(
+            f"{s!r} {counts[s, 'train']} and {counts[s, 'validation']} of {len(p)} prompts" for s, p in prompts.items()
         )
-    for s in skills:
-        got = [sum(name == s for name in parts[split]["skill"]) for split in SPLITS]
-        if got[0] < MIN_TRAIN or got[1] < MIN_VALIDATION:
-            wanted = f"at least {MIN_TRAIN} training rows and {MIN_VALIDATION} validation prompts"
-            raise ValueError(f"DATA {data!r}, skill {s!r}: expected {wanted}; got too few rows, {got[0]} and {got[1]}")
-    return DatasetDict(parts)
+        wanted = f"at least {MIN_TRAIN} training rows and {MIN_VALIDATION} different validation prompts"
+        said.append(f"skills left out: expected {wanted}; got too few rows, {sizes}{', ...' if small[5:] else ''}")
+    if len(skills) < 2:
+        got = ", ".join(
+            f"{s} ({counts[s, 'train']} training, {counts[s, 'validation']} validation rows)" for s in skills
+        )
+        wanted = f"expected at least two skills, one a stage; got {got or 'none'}"
+        way = "SKILL=COLUMN names the column of the skills, or give each skill a file of its own"
+        raise ValueError("; ".join([f"DATA {data!r}: {wanted}", reading.skills, *said, way]))
+    frame = pd.DataFrame([row for row in reading.rows if row["skill"] in skills])
+    frame = _complete(frame.sort_values("skill", key=lambda column: column.map(skills.index), kind="stable"))
+    parts = {s: frame.loc[frame["split"] == s, list(SCHEMA)] for s in SPLITS}
+    corpus = {s: Dataset.from_pandas(part, preserve_index=False) for s, part in parts.items()}
+    return DatasetDict(corpus), [*reading.notes, *said]
 
 
 def skills_of(corpus: DatasetDict) -> list[str]:
@@ -108,11 +111,14 @@ def skills_of(corpus: DatasetDict) -> list[str]:
 
 
 def describe_corpus(data: str) -> str:
-    """Read all of the data and return one line that describes it; a fault is a `ValueError` in words."""
-    corpus = load(data)
-    sizes = (corpus[s].to_pandas()["skill"].value_counts() for s in SPLITS)
-    train, validation = sizes
-    return ", ".join(f"{s} {train[s]}/{validation[s]}" for s in skills_of(corpus)) + " (train/validation rows)"
+    """Read all of the data and return how: a line of sizes, then a line for each thing that a reader should know.
+
+    A fault of the data is a `ValueError` in words.
+    """
+    corpus, notes = _load(data)
+    train, validation = (corpus[s].to_pandas()["skill"].value_counts() for s in SPLITS)
+    sizes = ", ".join(f"{s} {train[s]}/{validation[s]}" for s in skills_of(corpus)) + " (train/validation rows)"
+    return "\n".join([sizes, *(f"  {note}" for note in notes)])
 
 
 def text_world(

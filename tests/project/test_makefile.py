@@ -41,8 +41,8 @@ HOSTILE = [
 
 def make(folder: Path, *args: str, **env: str) -> subprocess.CompletedProcess:
     drop = (
-        r"MAKE.*|MFLAGS|CONDA.*|PROFILE|DATA|MODEL|ID|JOBS|LOKY_MAX_CPU_COUNT|VENV|PY|PYTHON|ONLINE|UPGRADE|LAB_ARGS"
-        r"|PYTEST_.*|HF_.*"
+        r"MAKE.*|MFLAGS|CONDA.*|PROFILE|DATA|SKILL|PROMPT|RESPONSE|MODEL|ID|JOBS|LOKY_MAX_CPU_COUNT|VENV|PY|PYTHON"
+        r"|ONLINE|UPGRADE|LAB_ARGS|PYTEST_.*|HF_.*"
     )
     clean = {k: v for k, v in os.environ.items() if not re.fullmatch(drop, k)}
     return subprocess.run(["make", *args], cwd=folder, env=clean | env, capture_output=True, text=True, timeout=60)
@@ -264,6 +264,8 @@ def test_a_value_is_never_run(toy, hostile, how):
     assert f"-- {value} [" in (toy / "calls.log").read_text(), "the value arrives as it was written"
     assert given("real", DATA=value).returncode == 2
     assert given("real", DATA="data set", MODEL=value).returncode == 2
+    assert given("real", DATA="data set", PROMPT=value).returncode == 0
+    assert f"--data={toy}/data set?prompt={value} --model=" in (toy / "calls.log").read_text()
     assert given("check", PYTEST_ARGS=value).returncode == 0
     assert f"tests [{value}]" in (toy / "calls.log").read_text()
     assert given("lab", LAB_ARGS=value).returncode == 0
@@ -301,6 +303,16 @@ def test_hub_names_go_online_and_folders_stay_offline(toy):
     folder, hub = calls(toy, "execute.py")
     assert f"build/real PROFILE=fast DATA={toy}/data set MODEL= offline=1" in folder
     assert "build/real PROFILE=fast DATA=owner/name MODEL=owner/model offline=no" in hub
+
+
+def test_columns_go_with_the_data(toy):
+    (toy / "data set").mkdir()
+    (toy / "notebooks/07_real_llm.ipynb").write_text("{}")
+    assert make(toy, "real", "DATA=data set", "SKILL=a topic", "RESPONSE=chosen").returncode == 0
+    assert make(toy, "real", "DATA=owner/name:main", "PROMPT=a+b").returncode == 0
+    for word in ("lhas_utils real", "execute.py"):
+        folder, hub = calls(toy, word)
+        assert f"{toy}/data set?skill=a topic&response=chosen" in folder and "owner/name:main?prompt=a+b" in hub
 
 
 @pytest.mark.parametrize(

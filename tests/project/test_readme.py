@@ -56,7 +56,7 @@ def folder(tmp_path_factory) -> Path:
 def test_every_command_runs_to_its_end(command, folder):
     """The real thing at the smoke profile: same Makefile, same notebooks, tiny runs."""
     words = command.replace("path/to/folder", str(folder)).split()
-    drop = r"MAKE.*|MFLAGS|CONDA_.*|PROFILE|DATA|MODEL|ID|JOBS|VENV|PYTHON|ONLINE|PYTEST_.*"
+    drop = r"MAKE.*|MFLAGS|CONDA_.*|PROFILE|DATA|SKILL|PROMPT|RESPONSE|MODEL|ID|JOBS|VENV|PYTHON|ONLINE|PYTEST_.*"
     env = {k: v for k, v in os.environ.items() if not re.fullmatch(drop, k)}
     result = subprocess.run([*words, "PROFILE=smoke"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=550)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]

@@ -68,7 +68,7 @@ FLIPS = [
     Change(
         "worlds/text.py", "(1 - abs(2 * rank - 1)) / 2", "(1 - abs(2 * rank - 1)) / 3", NONE
     ),  # in the data's digest
-    Change("worlds/reading.py", '"difficulty": (0, 1)', '"difficulty": (0, 2)', NONE),
+    Change("worlds/rows.py", '"difficulty": (0, 1)', '"difficulty": (0, 2)', NONE),
     Change("worlds/sentences.py", "rng.integers(1, 9)), int", "rng.integers(1, 8)), int", NONE),
     Change("learning/tokens.py", "max_length // 2 - 1", "max_length // 2 - 2", ALL),
     Change("learning/models.py", "2 * spec.hidden", "3 * spec.hidden", ALL),
