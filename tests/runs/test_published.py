@@ -71,6 +71,11 @@ def test_published_runs_are_those_that_the_full_profile_asks_for(name):
     assert (made["runs"], made["seeds"]) == (len(grid), len({s.seed for s in grid}))
 
 
+def test_the_file_of_what_made_them_lists_the_published_rows_and_no_others():
+    assert pd.read_csv(paths.data("full") / "runs.csv")["experiment"].to_list() == THERE
+    assert {f.name for f in paths.data("full").glob("runs_*.csv.gz")} == {f"runs_{name}.csv.gz" for name in THERE}
+
+
 def test_what_is_published_is_what_the_notebooks_read():
     assert set(PUBLISHED) == {e for names in NOTEBOOKS.values() for e in names} <= set(EXPERIMENTS)
     pd.testing.assert_frame_equal(experiment("table1", "published"), published("table1"))
