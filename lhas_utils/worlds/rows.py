@@ -162,10 +162,10 @@ def _turns(place: str, name: str, value: object, role: str = "") -> list[dict]:
 
 
 def _text(place: str, name: str, value: object) -> str:
-    """Return text; numbers are written out, the texts of a list stand under each other."""
+    """Return text; numbers and truths are written out, the texts of a list stand under each other."""
     if value is None:
         return ""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, Mapping) and isinstance(value.get("text"), str):
         return value["text"]

@@ -33,6 +33,7 @@ SHAPES = {
     "capitals": ({"Question": "q", " Answer ": "a"}, "q", "a"),
     "a null before": ({"prompt": None, "instruction": "q", "response": None, "output": "a"}, "q", "a"),
     "numbers": ({"question": "q", "answer": 12}, "q", "12"),
+    "truths": ({"question": "q", "answer": False}, "q", "False"),
     "passages in a list": ({"question": "q", "context": ["c", "d"], "answer": "a"}, "q\n\nc\nd", "a"),
     "choices": ({"question": "q", "choices": ["x", "y"], "answer": 1}, "q\n\nx\ny", "1"),
     "labelled choices": (
@@ -126,7 +127,7 @@ def test_preference_data_say_how_to_convert_them():
         ({"response": "r"}, "expected a 'prompt' .*got only 'response'; PROMPT=COLUMN names another"),
         ({"prompt": "p", "reply": "r"}, "expected a 'response' .*got only 'prompt', 'reply'; RESPONSE=COLUMN"),
         ({"text": "### Human: q"}, "expected a 'prompt' .*got only 'text'"),
-        ({"prompt": "p", "response": True}, "expected 'response' to be text; got 'True'"),
+        ({"prompt": "p", "response": {"a": 1}}, "expected 'response' to be text; got "),
         ({"prompt": "p", "answers": {"text": ["a"]}}, "expected a 'response'"),
         ({"prompt": {"a": 1}, "response": "r"}, "expected 'prompt' to be text"),
         ({"messages": "[...]"}, "expected 'messages' to be a list of turns; got '\\[...\\]'"),
