@@ -21,7 +21,8 @@ from .splits import named, stem
 Rows = Iterator[tuple[str, object]]  # place, row
 FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 SAVED = ("dataset_dict.json", "state.json")  # a folder with one of these was written by `save_to_disk`
-ABOUT = ("dataset_info.json", "dataset_infos.json", "config.json")  # files that speak of data and hold none
+MODEL = "config.json"  # a folder below with this file is a model's
+ABOUT = ("dataset_info.json", "dataset_infos.json", MODEL)  # files that hold no rows
 BATCH = 1000
 
 
@@ -60,8 +61,9 @@ def _below(root: Path) -> tuple[list[Path], list[str]]:
     found, others = [], []
     for folder, inner, names in os.walk(root, followlinks=True):
         here = Path(folder)
-        if any(name in names for name in SAVED):
+        if saved := any(name in names for name in SAVED):
             found.append(here)
+        if saved or (MODEL in names and here != root):
             inner.clear()
             continue
         inner[:] = sorted(name for name in inner if not name.startswith((".", "__")))

@@ -73,7 +73,10 @@ def read_rows(data: str, most: int = MOST) -> Reading:
             talks += '"role": "assistant"' in row["turns"]
             deal.add(row | {"place": place}, split)
     kept, splits = deal.rows()
-    notes = [f"{n} rows read from {', '.join(k for k in s if k.lower() in read)}" for s, n in shapes.most_common(3)]
+    merged = Counter()
+    for names, n in shapes.items():
+        merged[", ".join(k for k in names if k.strip().lower() in read)] += n
+    notes = [f"{n} rows read from {names}" for names, n in merged.most_common(3)]
     notes += [f"columns not used: {', '.join(spare)}"] if spare else []
     skills = f"skills are {' and '.join(origins) or 'none'}"
     if talks:

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 SYSTEM = ("system", "system_prompt", "system_message", "history")  # stands before the prompt
 PROMPT = ("prompt", "instruction", "question", "problem", "query", "input", "inputs")  # first found first taken
-CONTEXT = ("input", "inputs", "context", "passage", "document", "article", "paragraph", "background")  # stands after it
+CONTEXT = (  # stands after it
+    *("input", "inputs", "context", "passage", "document", "article", "paragraph", "background"),
+    *("choices", "options"),
+)
 RESPONSE = ("response", "output", "completion", "solution", "generated_solution", "answer", "target", "targets")
 TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat")
 SKILL = ("skill", "category")
@@ -110,9 +113,9 @@ def _parts(place: str, row: dict, columns: Columns) -> tuple[list[dict], str, se
                 f"{place}: expected a {name!r} (or {', '.join(usual[1:5])}, or messages); got only {got}; "
                 f"{name.upper()}=COLUMN names another"
             )
-    context = [name for name in _present(row, CONTEXT) if name not in (*prompts, *answers)]
+    context = {c: _context(place, c, row[c]) for c in _present(row, CONTEXT) if c not in (*prompts, *answers)}
     turns = [turn for name in prompts for turn in _turns(place, name, row[name], "user")]
-    extra = [_text(place, name, row[name]) for name in context]
+    extra = [text for text in context.values() if text]
     if all(turn["role"] == "user" for turn in turns):
         parts = [part for part in (*(turn["content"] for turn in turns), *extra) if part.strip()]
         turns = [{"role": "user", "content": "\n\n".join(parts)}] if parts else []
@@ -120,7 +123,7 @@ def _parts(place: str, row: dict, columns: Columns) -> tuple[list[dict], str, se
         turns[-1] = turns[-1] | {"content": "\n\n".join([turns[-1]["content"], *extra])}
     replies = _turns(place, answers[0], row[answers[0]], "assistant")
     said = [turn["content"] for turn in replies if turn["role"] == "assistant"]
-    return before + turns, said[-1] if said else "", {*prompts, answers[0], *context, *system}
+    return before + turns, said[-1] if said else "", {*prompts, answers[0], *filter(context.get, context), *system}
 
 
 def _present(row: dict, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -159,10 +162,10 @@ def _turns(place: str, name: str, value: object, role: str = "") -> list[dict]:
 
 
 def _text(place: str, name: str, value: object) -> str:
-    """Return text; numbers are written out, the texts of a list stand under each other."""
+    """Return text; numbers and truths are written out, the texts of a list stand under each other."""
     if value is None:
         return ""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, Mapping) and isinstance(value.get("text"), str):
         return value["text"]
@@ -171,6 +174,18 @@ def _text(place: str, name: str, value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{place}: expected {name!r} to be text; got {str(value)[:60]!r}")
     return value
+
+
+def _context(place: str, name: str, value: object) -> str:
+    """Return a passage or choices as text, one a line; empty where they are of another shape, and then not used."""
+    if isinstance(value, Mapping):
+        labels, texts = value.get("label"), value.get("text")
+        pairs = zip(labels, texts) if isinstance(labels, list) and isinstance(texts, list) else value.items()
+        return "\n".join(f"{k}. {v}" for k, v in pairs if isinstance(v, str))
+    try:
+        return _text(place, name, value)
+    except ValueError:
+        return ""
 
 
 def _rendered(turns: list[dict]) -> str:

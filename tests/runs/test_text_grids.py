@@ -21,11 +21,13 @@ METRICS = ("current", "future_auc", "forgetting", "ood")
 @pytest.fixture
 def folder(tmp_path):
     """Two skills, 40 training rows and 12 validation rows each."""
+    data = tmp_path / "data"
+    data.mkdir()
     for skill in ("math", "general"):
         for split, numbers in (("train", range(40)), ("validation", range(100, 112))):
             rows = [{"skill": skill, "prompt": f"{skill} question {i}?", "response": f"answer {i}."} for i in numbers]
-            (tmp_path / f"{skill}.{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return tmp_path
+            (data / f"{skill}.{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return data
 
 
 @pytest.fixture

@@ -73,9 +73,17 @@ def test_a_saved_dictionary_has_splits(tmp_path):
 
 def test_hidden_files_and_descriptions_are_skipped(tmp_path):
     write(tmp_path / "gsm" / "train.jsonl", LINES)
-    for name in (".north.jsonl", "._train.jsonl", ".cache/a.jsonl", "__MACOSX/a.jsonl", "dataset_infos.json"):
+    for name in (
+        ".north.jsonl",
+        "._train.jsonl",
+        ".cache/a.jsonl",
+        "__MACOSX/a.jsonl",
+        "dataset_infos.json",
+        "model/config.json",
+    ):
         write(tmp_path / "gsm" / name, "{}")
     write(tmp_path / "gsm" / "README.md", "# read me")
+    write(tmp_path / "gsm" / "model" / "tokenizer.json", "{}")
     assert read(tmp_path / "gsm")[0] == [("gsm", "train", ROWS)], "a file that names no skill has that of its folder"
 
 

@@ -33,7 +33,16 @@ SHAPES = {
     "capitals": ({"Question": "q", " Answer ": "a"}, "q", "a"),
     "a null before": ({"prompt": None, "instruction": "q", "response": None, "output": "a"}, "q", "a"),
     "numbers": ({"question": "q", "answer": 12}, "q", "12"),
+    "truths": ({"question": "q", "answer": False}, "q", "False"),
     "passages in a list": ({"question": "q", "context": ["c", "d"], "answer": "a"}, "q\n\nc\nd", "a"),
+    "choices": ({"question": "q", "choices": ["x", "y"], "answer": 1}, "q\n\nx\ny", "1"),
+    "labelled choices": (
+        {"question": "q", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answer": "B"},
+        "q\n\nA. x\nB. y",
+        "B",
+    ),
+    "options by letter": ({"question": "q", "options": {"A": "x", "B": "y"}, "answer": "B"}, "q\n\nA. x\nB. y", "B"),
+    "context of another shape": ({"question": "q", "context": {"ids": [1]}, "answer": "a"}, "q", "a"),
     "messages beside an answer": ({"messages": [USER, REPLY], "answer": "x"}, "q", "a"),
     "messages": ({"messages": [USER, REPLY]}, "q", "a"),
     "messages with system": ({"messages": [{"role": "system", "content": "s"}, USER, REPLY]}, "s\n\nq", "a"),
@@ -79,6 +88,7 @@ def test_columns_that_are_named():
 def test_used_columns_are_told():
     row = {"instruction": "Do", "input": "", "output": "a", "text": "Below", "category": "x", "task": "t"}
     assert read_row("f", row)[1] == {"instruction", "output", "category", "task"}
+    assert "context" not in read_row("f", {"question": "q", "context": {"ids": [1]}, "answer": "a"})[1]
     assert read_row("f", row | {"input": "this"})[1] == {"instruction", "input", "output", "category", "task"}
 
 
@@ -117,7 +127,7 @@ def test_preference_data_say_how_to_convert_them():
         ({"response": "r"}, "expected a 'prompt' .*got only 'response'; PROMPT=COLUMN names another"),
         ({"prompt": "p", "reply": "r"}, "expected a 'response' .*got only 'prompt', 'reply'; RESPONSE=COLUMN"),
         ({"text": "### Human: q"}, "expected a 'prompt' .*got only 'text'"),
-        ({"prompt": "p", "response": True}, "expected 'response' to be text; got 'True'"),
+        ({"prompt": "p", "response": {"a": 1}}, "expected 'response' to be text; got "),
         ({"prompt": "p", "answers": {"text": ["a"]}}, "expected a 'response'"),
         ({"prompt": {"a": 1}, "response": "r"}, "expected 'prompt' to be text"),
         ({"messages": "[...]"}, "expected 'messages' to be a list of turns; got '\\[...\\]'"),

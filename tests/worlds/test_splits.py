@@ -77,6 +77,14 @@ def test_a_test_split_is_never_trained_on_and_serves_where_no_other_does():
     assert dealt([("p", "a", "test")])[0] == [("p", "validation")]
 
 
+def test_a_prompt_that_is_held_out_is_not_trained_on_wherever_it_stands():
+    out, _, deal = dealt([(" Q", "a", "train"), ("p", "a", None), ("q", "a", "validation"), ("q", "b", None)])
+    assert out == [("p", "train"), ("q", "validation")]
+    assert deal.left["the prompt is held out, too"] + deal.left["the prompt is in validation already"] == 2
+    out, _, _ = dealt([("q", "a", "train"), ("q", "b", "test"), ("r", "b", "validation"), ("p", "a", "validation")])
+    assert out == [("r", "validation"), ("p", "validation")], "not even where the test split is not used"
+
+
 def test_without_a_held_out_split_one_prompt_in_five_is_held_out_whatever_the_order():
     rows = [(f"prompt {i}", "a", split) for i, split in zip(range(500), ["train", None] * 250)]
     out, notes, deal = dealt(rows)
