@@ -111,7 +111,7 @@ NOISES, BUDGETS = (0.0, 0.1, 0.3), (0.1, 0.25, 0.5)
 
 def regimes(profile: str) -> list[RunSpec]:
     """Regime map of the reversal: stage alignment x precursor share, and label noise x budget."""
-    which, pair = seeds(profile, 1, 8), ("random", "alignment")
+    which, pair = seeds(profile, 0, 8), ("random", "alignment")
     shift = [{"world": {"alignment": a, "precursors": p}} for a, p in product(ALIGNMENTS, PRECURSORS)]
     strain = [{"world": {"noise": v}, "budget": b} for v, b in product(NOISES, BUDGETS)]
     if profile != "full":

@@ -69,6 +69,9 @@ FLIPS = [
         "worlds/text.py", "(1 - abs(2 * rank - 1)) / 2", "(1 - abs(2 * rank - 1)) / 3", NONE
     ),  # in the data's digest
     Change("worlds/rows.py", '"difficulty": (0, 1)', '"difficulty": (0, 2)', NONE),
+    Change("worlds/splits.py", "MOST = 6000", "MOST = 5000", NONE),
+    Change("worlds/formats.py", "BATCH = 1000", "BATCH = 999", NONE),
+    Change("worlds/reading.py", "most: int = MOST", "most: int = 2 * MOST", NONE),
     Change("worlds/sentences.py", "rng.integers(1, 9)), int", "rng.integers(1, 8)), int", NONE),
     Change("learning/tokens.py", "max_length // 2 - 1", "max_length // 2 - 2", ALL),
     Change("learning/models.py", "2 * spec.hidden", "3 * spec.hidden", ALL),
