@@ -7,7 +7,7 @@ from . import claims
 from .core import VIEWS
 from .learning import quiet
 from .reader import Setup, readme, site, stored
-from .runs import NOTEBOOKS, PUBLISHED, fill, missing, publish_rows, run_text, specs
+from .runs import NOTEBOOKS, fill, missing, publish_rows, run_text, specs
 
 
 def run(notebooks: list[str], profile: str) -> None:
@@ -32,7 +32,7 @@ def publish(experiments: list[str], profile: str) -> None:
     """Write the rows of experiments (all by default), computed where they lack; judge claims from what is published."""
     if profile != "full":
         raise ValueError(f"publish: expected profile full; got {profile}")
-    publish_rows(experiments or PUBLISHED)
+    publish_rows(experiments)
     claims.publish()
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..studies import START
-from .metrics import auc
+from .metrics import auc, higher_is_better
 
 QUANTITIES = ("now", "forgetting", "next_auc", "next_gain", "ood", "later")
 
@@ -36,9 +36,7 @@ def branched(rows: pd.DataFrame, metric: str = "exact") -> pd.DataFrame:
     """
     if START not in set(rows["selector"]):
         raise ValueError(f"branched: expected the arm {START!r}; got {', '.join(map(str, rows['selector'].unique()))}")
-    rows = rows[rows["metric"].isin([metric, "weight"])]
-    if metric == "nll":
-        rows = rows.assign(value=rows["value"].where(rows["metric"] != "nll", -rows["value"]))
+    rows = higher_is_better(rows[rows["metric"].isin([metric, "weight"])])
     return pd.concat([_one(run).assign(seed=run["seed"].iloc[0]) for _, run in rows.groupby("run")], ignore_index=True)
 
 

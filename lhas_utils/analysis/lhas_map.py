@@ -5,12 +5,12 @@ import pandas as pd
 from scipy import stats
 
 from ..core import choose
-from ..runs import ARMS, as_text
+from ..runs import ARMS, CELLS, as_text
+from .optimum import held_out_best
 from .statistics import holm
 from .summary import summary
 
-KNOBS = ("duplicates", "task_imbalance", "noise", "budget")  # of the cells
-
+KNOBS = tuple(CELLS)
 QUANTITIES = ("long_horizon", "current", "future_auc", "forgetting")
 LESS = ("forgetting",)  # quantities of which less is better
 OPPONENTS = tuple(arm for arm in ARMS if arm != "lhas")
@@ -25,12 +25,9 @@ def smallest(quantity: str, metric: str = "exact") -> float:
 
 
 def map_runs(rows: pd.DataFrame, metric: str = "exact") -> pd.DataFrame:
-    """Return `summary` of the map's rows with the column `arm`.
-
-    The world's knob `imbalance` is the column `task_imbalance`, because `imbalance` is a metric.
-    """
+    """Return `summary` of the map's rows with the column `arm`."""
     arms = {(name, as_text(params)): arm for arm, (name, params) in ARMS.items()}
-    runs = summary(rows.rename(columns={"imbalance": "task_imbalance"}), metric)
+    runs = summary(rows, metric)
     return runs.assign(arm=[arms[pair] for pair in zip(runs["selector"], runs["params"])])
 
 
@@ -106,10 +103,7 @@ def verdict(words: pd.DataFrame, b: str, a: str = "lhas", quantity: str = "long_
 def best_elsewhere(runs: pd.DataFrame, a: str, b: str, quantity: str = "long_horizon") -> np.ndarray:
     """Return, for each seed, a - b in the cell that is best for a on all other seeds, shape (seeds,).
 
-    Choosing the cell on other seeds adds no bias: a mean above zero says that a gains somewhere. With one seed the
-    cell is chosen on it.
+    A mean above zero says that a gains somewhere (`optimum.held_out_best`).
     """
     wide = differences_by_cell(runs, [(a, b)]).pivot(index="seed", columns=[*KNOBS], values=quantity).to_numpy()
-    gain = -wide if quantity in LESS else wide
-    others = gain.sum(0) - gain if len(gain) > 1 else gain
-    return gain[np.arange(len(gain)), others.argmax(1)]
+    return held_out_best(-wide if quantity in LESS else wide)

@@ -185,7 +185,8 @@ def probe_curves(rows: pd.DataFrame, metric: str = "accuracy") -> dict[int, pd.D
     return {int(t): g[["step", "tokens", "value"]] for t, g in curves.groupby("stage")}
 
 
-def _higher_is_better(rows: pd.DataFrame) -> pd.DataFrame:
+def higher_is_better(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return tidy rows with the sign of the NLL turned."""
     return rows.assign(value=rows["value"].where(rows["metric"] != "nll", -rows["value"]))
 
 
@@ -197,7 +198,7 @@ def summarise(rows: pd.DataFrame, metric: str = "accuracy") -> dict[str, float]:
         metric: `accuracy` (token accuracy), `exact` (exact match) or `nll`, which enters with its sign turned: the
             level of a score is minus the NLL, a rise of the NLL is forgetting.
     """
-    rows = _higher_is_better(rows)
+    rows = higher_is_better(rows)
     table, W = matrix(rows, "id", metric), mixtures(rows)
     R, W = table.to_numpy(), W[table.columns].to_numpy()
     final, P = R[-1], own_scores(R, W)
@@ -237,7 +238,7 @@ def adaptation_tokens(rows: pd.DataFrame, metric: str = "accuracy") -> pd.DataFr
     Returns:
         DataFrame run, adaptation_tokens, censored (share of the probed stages).
     """
-    probe = _higher_is_better(rows[rows["split"] == "probe"])
+    probe = higher_is_better(rows[rows["split"] == "probe"])
     wide = probe.pivot(index=["seed", "stage", "step", "run"], columns="metric", values="value").reset_index()
     grid = sorted(wide["step"].unique())
     middle = wide[wide["step"] == grid[len(grid) // 2]]

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from ..core import paths, write
+from ..core import WHOLE, paths, write
 from ..runs import to_csv
 from .statistics import differences, interval, table
 from .summary import summary
@@ -61,7 +61,7 @@ def evidence(
         names = own.pop("condition").str.split("|", expand=True).set_axis(by, axis=1)
         own = pd.concat([names, own], axis=1)
         save_table(own, name, setup)
-    if setup.profile in ("full", "published") or not (paths.data("full") / f"{name}.csv").exists():
+    if setup.profile in WHOLE or not (paths.data("full") / f"{name}.csv").exists():
         return own, f"{name}: {len(own)} intervals from this run, profile {setup.profile}"
     published = _published(name, by)
     seeds = sorted({published["n_seeds"].min(), published["n_seeds"].max()})

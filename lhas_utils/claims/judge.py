@@ -181,8 +181,11 @@ def verdicts(
         words = {m: "NOT TESTABLE" if lost else combine(v, entry["quantifier"]) for m, v in each.items()}
         word = next(iter(words.values()))
         stands = f"{list(words.values()).count(word)} of {len(words)}" if word != "NOT TESTABLE" else ""
-        worst, e = (weakest(first, word), weakest(first, word).effect) if first else (None, None)
-        numbers = (e.name, e.effect, e.low, e.high, worst.p, e.n_seeds) if e else ("", *[np.nan] * 4, 0)
+        numbers = ("", *[np.nan] * 4, 0)
+        if first:
+            worst = weakest(first, word)
+            e = worst.effect
+            numbers = (e.name, e.effect, e.low, e.high, worst.p, e.n_seeds)
         firm = firmness(parts, words)
         rows.append((c, word, stands, firm, entry["tally"], *numbers, run, _note(c, first, words, lost)))
         out += [

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import pandas as pd
 
 from ..analysis.tables import Origin
-from ..core import paths, write
+from ..core import WHOLE, paths, write
 from . import comparison
 from .contract import contract
 from .effects import Effect, effects
@@ -56,7 +56,7 @@ def show_contradicted() -> None:
 
 def show_agreement(setup: Origin) -> None:
     """Print how many means of this run lie inside the published intervals, or why that cannot be said."""
-    if setup.profile in ("full", "published"):
+    if setup.profile in WHOLE:
         print("This is the published run itself.")
         return
     try:
@@ -81,7 +81,7 @@ def check_claim(claim: str, setup: Origin) -> None:
     interval of the claim's `weakest` part. The `full` profile is the published run and judges.
     """
     found, published = effects(claim, setup.profile), published_verdicts()
-    if setup.profile in ("full", "published"):
+    if setup.profile in WHOLE:
         judged, parts = verdicts(setup.profile, [claim])
         r, said = record(claim, judged.set_index("id")), ""
     else:

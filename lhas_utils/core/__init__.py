@@ -4,4 +4,16 @@ from . import paths, settings
 from .digests import Registry, code, digest
 from .files import load, store, write
 from .seeds import stream
-from .specs import CURRICULA, PROFILES, VIEWS, Checkpoint, ModelSpec, TrainSpec, choose, columns, from_dict, number
+from .specs import (
+    CURRICULA,
+    PROFILES,
+    VIEWS,
+    WHOLE,
+    Checkpoint,
+    ModelSpec,
+    TrainSpec,
+    choose,
+    columns,
+    from_dict,
+    number,
+)

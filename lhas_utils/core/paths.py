@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from .specs import WHOLE
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 CACHE = BUILD / "cache"
@@ -12,8 +14,8 @@ PUBLISHED = ROOT / "figures"
 
 
 def figures(profile: str) -> Path:
-    """Return the folder of one profile's figures: `full` and `published` are the published run in `figures/`."""
-    return PUBLISHED if profile in ("full", "published") else BUILD / profile / "figures"
+    """Return the folder of one profile's figures: those of the whole study are the published run in `figures/`."""
+    return PUBLISHED if profile in WHOLE else BUILD / profile / "figures"
 
 
 def data(profile: str) -> Path:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 
 PROFILES = ("smoke", "fast", "full")
 VIEWS = (*PROFILES, "published")  # what a notebook can show: runs of a profile, or the published rows
+WHOLE = ("full", "published")  # views of the whole study, which write `figures/` and judge
 CURRICULA = ("shuffled", "easy_first", "hard_first")
 SCHEDULES = ("constant", "linear", "cosine")
 BATCHES = ("shuffled", "by_length")
@@ -124,14 +125,7 @@ def from_dict(kind, values: dict):
     return kind(**values)
 
 
-_TRAINING = (
-    "steps",
-    "rank",
-    "reselect",
-    "curriculum",
-    "lr",
-    "match",
-)  # fields of a TrainSpec that runs are told apart by
+_TRAINING = ("steps", "rank", "reselect", "curriculum", "lr", "match")  # what tells runs apart of a TrainSpec
 
 
 def columns(spec) -> dict:

@@ -10,11 +10,11 @@ from .style import NAMES
 
 MARKS = {"pays": "\N{BLACK UP-POINTING TRIANGLE}", "costs": "\N{BLACK DOWN-POINTING TRIANGLE}", "equivalent": "="}
 TITLES = {"random": "against Random", "balanced": "against Balanced random", "diversity": "against Diversity"}
-_ORDERS = ((["duplicates", "task_imbalance"], "row"), (["noise", "budget"], "column"))
+_ORDERS = ((["duplicates", "imbalance"], "row"), (["noise", "budget"], "column"))
 
 
-def _row(duplicates: float, task_imbalance: float) -> str:
-    return f"{duplicates:.0%} duplicates,\n{f'one task {task_imbalance:.0%}' if task_imbalance else 'even tasks'}"
+def _row(duplicates: float, imbalance: float) -> str:
+    return f"{duplicates:.0%} duplicates,\n{f'one task {imbalance:.0%}' if imbalance else 'even tasks'}"
 
 
 def _column(noise: float, budget: float) -> str:
@@ -39,7 +39,7 @@ def lhas_map(words: pd.DataFrame, quantity: str = "long_horizon", metric: str = 
     if not arms:
         raise ValueError(f"lhas_map: expected rows of lhas minus an arm in {quantity!r}; got none")
     part = part.assign(
-        row=[_row(*v) for v in part[["duplicates", "task_imbalance"]].to_numpy()],
+        row=[_row(*v) for v in part[["duplicates", "imbalance"]].to_numpy()],
         column=[_column(*v) for v in part[["noise", "budget"]].to_numpy()],
         text=[f"{m:+.2f}\n{MARKS.get(w, '')}".replace("0.", ".") for m, w in zip(part["mean"], part["word"])],
     ).sort_values([*KNOBS])

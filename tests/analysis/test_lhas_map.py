@@ -69,11 +69,11 @@ def test_runs_get_their_arm_and_keep_the_worlds_imbalance(monkeypatch):
         [("lhas", "penalty_weight=1.0", 0.8), ("lhas", "", 0.0), ("random", "", 0.8)],
         columns=["selector", "params", "imbalance"],
     )
-    monkeypatch.setattr(module, "summary", lambda rows, metric: rows.assign(imbalance=0.1, score=metric))
+    monkeypatch.setattr(module, "summary", lambda rows, metric: rows.assign(capability_imbalance=0.1, score=metric))
     found = map_runs(rows, "nll")
     assert found["arm"].tolist() == ["with penalty", "lhas", "random"]
-    assert found["task_imbalance"].tolist() == [0.8, 0.0, 0.8]
-    assert set(found["imbalance"]) == {0.1} and set(found["score"]) == {"nll"}
+    assert found["imbalance"].tolist() == [0.8, 0.0, 0.8]
+    assert set(found["capability_imbalance"]) == {0.1} and set(found["score"]) == {"nll"}
 
 
 def test_the_p_of_a_cell_is_that_of_the_paired_t_test():

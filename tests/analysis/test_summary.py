@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from lhas_utils import analysis
-from lhas_utils.core import paths
+from lhas_utils.core import columns, paths
 from lhas_utils.runs import published
+from lhas_utils.studies import RunSpec
 
 module = import_module("lhas_utils.analysis.summary")
 
@@ -42,6 +43,11 @@ def test_a_run_is_summarised_from_its_own_rows_alone(rows, metric):
             table.loc[run, ["selector", "seed", "budget"]].to_list()
             == spec.loc[run, ["selector", "seed", "budget"]].to_list()
         )
+
+
+def test_no_metric_has_the_name_of_a_setting(rows):
+    one = rows[rows["run"] == rows["run"].iloc[0]]
+    assert not set(analysis.metrics.summarise(one)) & set(columns(RunSpec("random", 0)))
 
 
 def test_the_order_of_the_rows_does_not_matter(rows):
