@@ -72,7 +72,8 @@ def made_by() -> str:
         "not published": made[~here],
     }
     said = [f"{text}: {_listed(g['experiment'])}" for text, g in groups.items() if len(g)]
-    return f"Published rows of {len(made)} experiments, {made['runs'].sum()} runs; " + "; ".join(said) + "."
+    counted = f"Published rows of {here.sum()} of {len(made)} experiments, {made['runs'].sum()} runs"
+    return "; ".join([counted, *said]) + "."
 
 
 def gates() -> str:

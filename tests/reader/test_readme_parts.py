@@ -29,8 +29,8 @@ def test_the_readme_says_whose_code_computed_the_published_rows(monkeypatch):
     )
     monkeypatch.setattr(readme, "provenance", lambda: made)
     assert readme.made_by() == (
-        "Published rows of 4 experiments, 6 runs; computed by the code as it is today: `table1`; computed by older "
-        "code: `local`; computed for other specifications than today's: `bands`; not published: `orders`."
+        "Published rows of 3 of 4 experiments, 6 runs; computed by the code as it is today: `table1`; computed by "
+        "older code: `local`; computed for other specifications than today's: `bands`; not published: `orders`."
     )
 
 
