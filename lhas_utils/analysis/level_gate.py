@@ -78,7 +78,7 @@ def learnt(rows: pd.DataFrame) -> pd.DataFrame:
     if not len(rows):
         raise ValueError("learnt: expected rows of the difficulty study; got none")
     plain = (rows["loss"] == "sft") & (rows["match"] == "steps") & (rows["d"] > 0)
-    plain &= rows["slice"] != "train"
+    plain &= (rows["slice"] != "train") & (rows["who"] != "posterior")
     exact = rows[plain].pivot(index=["run", "seed", *CELL, "slice"], columns="who", values="exact")
     rise = (exact["tuned"] - exact["base"]).rename("gain").reset_index()
     rise["rise"] = rise["gain"].where(rise["slice"] == rise["d"].astype(str))

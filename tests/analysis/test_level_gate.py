@@ -103,7 +103,8 @@ def test_every_recipe_has_its_own_row_and_other_runs_do_not_count():
     rows = plain(rows_of((0.9, 0.4, 0.8)))
     other = plain(rows_of((0.9, 0.4, 0.8)), steps=4).assign(run=rows["run"] + 100)
     dft = rows.assign(run=rows["run"] + 200, loss="dft", exact=0.0)
-    found = level_gate.level_reach(pd.concat([rows, other, dft]))
+    posterior = rows.assign(who="posterior", exact=np.nan)
+    found = level_gate.level_reach(pd.concat([rows, other, dft, posterior, posterior]))
     assert found["steps"].tolist() == [2, 4] and found["rise"].to_numpy() == pytest.approx([0.41, 0.41])
 
 
