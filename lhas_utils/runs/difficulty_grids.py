@@ -1,8 +1,8 @@
 """The grids of the second study (arXiv:2605.12906): which runs each experiment has at each profile.
 
 How hard the levels of DepthWorld go was chosen on development seeds by what is learnt (`analysis.level_reach`), not by
-where an optimum lies: until the hardest level is not learnt from the smallest n, and is from the largest. With lengths
-2 to 8 `sort` was learnt at the hardest from 32 examples, so that every optimum was at that edge; hence 2 to 14, and
+where an optimum lies: until, at the smallest n, the hardest level is not learnt or gains clearly less than another; at
+the largest n it is learnt. With lengths 2 to 8 the best level of `sort` was the hardest at every n; hence 2 to 14, and
 fewer steps of mid-training. `cumsum` was learnt from no n beyond 8, and keeps 2 to 8.
 """
 

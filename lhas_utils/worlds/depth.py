@@ -21,7 +21,7 @@ class Knob(NamedTuple):
     """What tells one skill from another.
 
     Args:
-        levels: string lengths that are tested; D_test is uniform over them. The hardest is not learnt from 32 examples.
+        levels: string lengths that are tested; D_test is uniform over them.
         symbols: the strings' symbols are below this.
         seen: the hardest level that each base has seen.
         others: operations that the bases know at all lengths, and that are never fine-tuned; one of them is akin to
