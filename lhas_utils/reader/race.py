@@ -1,11 +1,8 @@
 """The race: a selector of somebody's own, through all stages against known ones."""
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-import cloudpickle
 import pandas as pd
 
 from .. import figures
@@ -15,8 +12,8 @@ from ..core.settings import is_live
 from ..runs import missing, results, table1
 from ..runs.grids import FIRST
 from ..selection import SELECTORS, name_of
-from .conformance import returned
-from .practice import context
+from .conformance import refusal
+from .doubles import by_value
 
 SHOWN = ("current", "future_auc", "forgetting", "ood", "long_horizon")
 
@@ -26,6 +23,7 @@ def compare(
     against: str | Sequence[str] = ("random", "gradient", "lhas"),
     profile: str = "fast",
     seeds: int | Sequence[int] = (FIRST, FIRST + 1),
+    truth: str | Sequence[str] = (),
 ) -> pd.DataFrame:
     """Run a selector through all stages against known ones; draw the result and return the table.
 
@@ -33,9 +31,10 @@ def compare(
     test: the figure shows every seed as a dot.
 
     Args:
-        select: your selector, tried once first: a broken one never starts a run.
+        select: your selector, checked first: one that breaks a rule of `check_selector` never starts a run.
         against: names in `SELECTORS`, or one name.
         seeds: evaluation seeds, or one; every selector meets the same worlds.
+        truth: columns of the ground truth that it uses, as for `check_selector`.
 
     Returns:
         DataFrame selector x metric, mean over seeds.
@@ -48,9 +47,8 @@ def compare(
         raise ValueError(f"against: expected at least one of {', '.join(SELECTORS)}; got none")
     for known in against:
         choose("against", known, SELECTORS)
-    problem = returned(select, context("smoke"), 3)
-    if problem:
-        raise ValueError(f"{name_of(select)}: {problem}; lu.check_selector tells more")
+    if problem := refusal(select, truth):
+        raise ValueError(problem)
     name = name_of(select)
     name = "yours" if name in SELECTORS or not name.isidentifier() else name
     worlds = [s for s in table1(profile) if s.selector == "random"]
@@ -64,24 +62,10 @@ def compare(
         new = len(missing(mine, select)) + len(missing(theirs))
         print(f"{new} runs to compute, {len(mine) + len(theirs) - new} from the cache")
     known = results(theirs)
-    with _by_value(select):
+    with by_value(select):
         yours = results(mine, select)
     yours["run"] += known["run"].max() + 1
     runs = summary(pd.concat([known, yours], ignore_index=True))
     figures.race(runs, name)
     figures.show()
     return runs.groupby("selector", sort=False)[list(SHOWN)].mean().round(3)
-
-
-@contextmanager
-def _by_value(select: Callable) -> Iterator[None]:
-    """Send a selector of somebody's own file to the workers as code: they may not find the file."""
-    module = sys.modules.get(getattr(select, "__module__", None) or "")
-    own = module is not None and module.__name__.partition(".")[0] not in ("__main__", "lhas_utils")
-    if own:
-        cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        if own:
-            cloudpickle.unregister_pickle_by_value(module)
