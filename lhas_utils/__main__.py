@@ -6,8 +6,8 @@ import sys
 from . import claims
 from .core import VIEWS
 from .learning import quiet
-from .reader import Setup, readme, site, stored
-from .runs import NOTEBOOKS, fill, missing, publish_rows, run_text, specs
+from .reader import Setup, readme, run_text, site, stored
+from .runs import NOTEBOOKS, fill, missing, publish_rows, specs
 
 
 def run(notebooks: list[str], profile: str) -> None:

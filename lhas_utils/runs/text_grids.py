@@ -8,14 +8,16 @@ pools, test sets and training order.
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import torch
 
 from ..core import PROFILES, ModelSpec, TrainSpec, choose, number
-from ..learning import check_model
+from ..learning import check_model, tokenizer
 from ..selection import PAPER
 from ..studies import RunSpec
-from ..worlds import TextWorld, describe_corpus, register
-from .cache import fill, missing
+from ..worlds import TextWorld, register, registered
+from .grids import DEVELOPMENT
+from .text_lengths import lengths, limit_for
 
 SMALL = {  # sizes of the generated sentences' world; base model; training
     "world": {"pool_size": 120, "test_size": 32, "max_length": 48, "vocabulary": 512},
@@ -28,7 +30,7 @@ GIVEN = {  # the same for data that the reader brings
     "train": TrainSpec(steps=60, batch_size=8, lr=1e-3, probe_steps=(0, 5, 10, 20)),
 }
 PRETRAINED = {  # and with a checkpoint: LoRA of rank 16
-    "world": {"max_length": 128, "vocabulary": 0},
+    "world": {"vocabulary": 0},
     "train": TrainSpec(steps=60, batch_size=8, lr=3e-4, rank=16, probe_steps=(0, 5, 10, 20)),
 }
 SMOKE = {
@@ -43,28 +45,61 @@ SIZES = {  # profile -> number of seeds, selectors
 }
 
 
-def text_specs(data: str = "", model: str = "", profile: str = "fast", pool: int = 0, seeds: int = 0) -> list[RunSpec]:
-    """Check data and model and return the runs on them.
+LONGEST = 256  # tokens of an example at most, where the data choose
+LONGEST_GPU = 1024
+FACTORS = {  # profile -> (of the steps, of the step size) of the recipe, tried in this order
+    "smoke": ((1, 1), (1, 0.1)),
+    "fast": ((1, 1), (1, 0.3), (2, 0.3), (1, 0.1)),
+    "full": ((1, 1), (1, 0.3), (2, 0.3), (4, 0.3), (1, 0.1), (4, 0.1)),
+}
+
+
+def text_specs(
+    data: str = "", model: str = "", profile: str = "fast", pool: int = 0, seeds: int = 0, length: int = 0
+) -> list[RunSpec]:
+    """Check data and model and return the runs on them, with the training of the recipe.
 
     Args:
-        data: a folder, a `.jsonl` file or a hub name (`worlds.reading`); empty for the generated sentences.
+        data: a folder, a file or a hub name (`worlds.reading`); empty for the generated sentences.
         model: hub id or path of a causal LM; empty for the small model made here.
         pool, seeds: examples a stage and number of seeds; 0 for the profile's own.
+        length: tokens of an example at most; 0 for what keeps 95 % of every skill's examples whole, at most 256, on a
+            GPU 1,024.
     """
     number("pool", pool, 0, 10**6, integer=True)
     number("seeds", seeds, 0, 10**6, integer=True)
+    number("length", length, 0, 10**6, integer=True)
     many, names = SIZES[choose("profile", profile, PROFILES)]
     recipe = PRETRAINED if model else GIVEN if data else SMALL
     if profile == "smoke":
         recipe = SMOKE | ({"train": replace(SMOKE["train"], rank=2)} if model else {})
     base = check_model(model) if model else recipe["model"]
-    sizes = recipe["world"] | ({"pool_size": pool} if pool else {})
+    sizes = recipe["world"] | ({"pool_size": pool} if pool else {}) | ({"max_length": length} if length else {})
     world = TextWorld(register(data), **sizes)
+    if "max_length" not in sizes:
+        on_gpu = model and torch.cuda.is_available()
+        limit = limit_for(measured(world, base), LONGEST_GPU if on_gpu else LONGEST)
+        world = replace(world, max_length=limit)
     return [
         RunSpec(name, seed, world=world, model=base, train=recipe["train"])
         for seed in range(seeds or many)
         for name in names
     ]
+
+
+def measured(world: TextWorld, base) -> pd.DataFrame:
+    """Return the lengths of a world's texts in tokens of a base model's tokenizer (`text_lengths.lengths`)."""
+    return lengths(registered(world.data), tokenizer(base, world.corpus))
+
+
+def trials(specs: list[RunSpec], profile: str) -> list[RunSpec]:
+    """Return Random's run on a development seed for every training that may be chosen, the recipe's own first."""
+    base = replace(specs[0], selector="random", seed=DEVELOPMENT[0])
+    out = []
+    for steps, lr in FACTORS[choose("profile", profile, PROFILES)]:
+        train = replace(base.train, steps=round(steps * base.train.steps), lr=lr * base.train.lr)
+        out.append(replace(base, train=train))
+    return out
 
 
 def base_line(specs: list[RunSpec]) -> str:
@@ -78,14 +113,3 @@ def base_line(specs: list[RunSpec]) -> str:
         f"base: no MODEL given, so a byte-pair tokenizer ({world.vocabulary} tokens) and a small Llama-class model "
         f"({size}) are trained on the training text first"
     )
-
-
-def run_text(data: str, model: str = "", profile: str = "fast") -> None:
-    """Check `data` and `model`, then fill the run cache that notebook 07 reads, with progress and ETA."""
-    if data:
-        print(f"data: {describe_corpus(data)}", flush=True)
-    specs = text_specs(data, model, profile)
-    todo = len(missing(specs))
-    print(base_line(specs), flush=True)
-    print(f"runs: {len(specs)} at profile {profile}, {len(specs) - todo} in the cache, {todo} to compute", flush=True)
-    fill(specs)

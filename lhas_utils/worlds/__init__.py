@@ -5,7 +5,7 @@ from .depth import DepthWorld, trimmed
 from .op import OpWorld
 from .skill import DOMAINS, ORDERS, SEQUENCES, SKILLS, WorldSpec, skill_world, stage_weights
 from .symbols import solve
-from .text import TextWorld, describe_corpus, register
+from .text import TextWorld, describe_corpus, register, registered
 from .types import Corpus, LevelWorld, Stage, StageWorld, World
 
 LEVEL_WORLDS: dict[str, LevelWorld] = Registry(  # skills of the difficulty study
