@@ -6,7 +6,7 @@ import sys
 from . import claims
 from .core import VIEWS
 from .learning import quiet
-from .reader import Setup, readme, run_text, site, stored
+from .reader import Setup, readme, run_again, run_text, site, stored
 from .runs import NOTEBOOKS, fill, missing, publish_rows, specs
 
 
@@ -23,9 +23,9 @@ def run(notebooks: list[str], profile: str) -> None:
         run_text("", "", profile)
 
 
-def real(data: str, model: str, profile: str) -> None:
+def real(data: str, model: str, profile: str, length: int) -> None:
     """Run the protocol on real text: a folder or hub name, and optionally a pretrained model."""
-    run_text(data, model, profile)
+    run_text(data, model, profile, length)
 
 
 def publish(experiments: list[str], profile: str) -> None:
@@ -41,11 +41,17 @@ def claim(claim: str, profile: str) -> None:
     claims.check_claim(claim, Setup("claim", profile))
 
 
+def _length(text: str) -> int:
+    """Return a number of tokens; empty for the data's own."""
+    return int(text or 0)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Parse the command line and run one verb; bad input ends in one line, not in a traceback."""
     verbs = {  # verb -> (function, what it takes)
         "run": (run, ("notebooks", "profile")),
-        "real": (real, ("data", "model", "profile")),
+        "real": (real, ("data", "model", "profile", "length")),
+        "race": (run_again, ("file",)),
         "claims": (claims.ledger.show_lines, ()),
         "claim": (claim, ("claim", "profile")),
         "publish": (publish, ("experiments", "profile")),
@@ -69,6 +75,8 @@ def main(argv: list[str] | None = None) -> None:
     commands.choices["claim"].add_argument("claim", metavar="ID")
     commands.choices["real"].add_argument("--data", required=True)
     commands.choices["real"].add_argument("--model", default="")
+    commands.choices["real"].add_argument("--length", type=_length, default=0, help="tokens of an example at most")
+    commands.choices["race"].add_argument("file", metavar="FILE")
     args = parser.parse_args(argv)
     function, names = verbs[args.verb]
     quiet()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 from datasets import Dataset
@@ -20,6 +21,7 @@ from .export import picked, write_rows
 from .own_text import own_specs
 from .practice import at_start
 from .rules import returned
+from .saved import save
 
 SHOWN = ("current", "future_auc", "forgetting", "ood", "long_horizon")
 PUBLISHED = ("table1", "baselines", "others")  # experiments of one world, in which a leaderboard is read
@@ -60,6 +62,10 @@ class Race:
         if "random" not in set(self.runs["selector"]):
             raise ValueError(f"race: expected 'random' among the rivals; got {', '.join(self.against)}")
         return self.runs
+
+    def save(self, name: str) -> Path:
+        """Write code, seeds, table, figure and digest into `build/races/NAME` (`saved.save`) and return the folder."""
+        return save(self, name)
 
     def apart(self) -> str:
         """Say in words whom the intervals of the paired differences tell apart from Random, and whom they do not."""

@@ -49,8 +49,8 @@ LONGEST = 256  # tokens of an example at most, where the data choose
 LONGEST_GPU = 1024
 FACTORS = {  # profile -> (of the steps, of the step size) of the recipe, tried in this order
     "smoke": ((1, 1), (1, 0.1)),
-    "fast": ((1, 1), (1, 0.3), (2, 0.3), (1, 0.1)),
-    "full": ((1, 1), (1, 0.3), (2, 0.3), (4, 0.3), (1, 0.1), (4, 0.1)),
+    "fast": ((1, 1), (1, 0.3), (1, 0.1), (0.3, 0.1), (3, 1)),
+    "full": ((1, 1), (1, 0.3), (1, 0.1), (0.3, 0.1), (3, 1), (3, 0.3)),
 }
 
 

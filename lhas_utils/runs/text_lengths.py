@@ -36,8 +36,8 @@ def limit_for(measured: pd.DataFrame, most: int) -> int:
     >>> limit_for(pd.DataFrame({"skill": "a", "prompt": [40, 40], "response": [9, 10]}), 256)
     64
     """
-    whole = measured["prompt"] + measured["response"]
-    need = whole.groupby(measured["skill"]).quantile(WHOLE).max()
+    whole = (measured["prompt"] + measured["response"]).groupby(measured["skill"])
+    need = max(np.quantile(tokens, WHOLE, method="inverted_cdf") for _, tokens in whole)
     return int(np.clip(-(-need // STEP) * STEP, LOW, most))
 
 
@@ -60,9 +60,9 @@ def cut_line(measured: pd.DataFrame, limit: int) -> str:
         return f"length: at most {limit} tokens an example, which cuts none"
     parts = [f"{skill} {row['prompt']:.0%}/{row['response']:.0%}" for skill, row in shares.iterrows()]
     line = f"length: at most {limit} tokens an example; prompts/responses cut: {', '.join(parts)}"
-    if (worst := shares["response"].idxmax()) and shares["response"].max() > WARN:
-        need = limit_for(measured, MANY)
+    if shares["response"].max() > WARN:
+        loser, need = shares["response"].idxmax(), limit_for(measured, MANY)
         line += (
-            f"\n  WARNING: what is cut is never learnt, and {worst} loses most; LENGTH={need} would keep {WHOLE:.0%}"
+            f"\n  WARNING: what is cut is never learnt; {loser} loses most; LENGTH={need} would keep {WHOLE:.0%} whole"
         )
     return line
