@@ -1,18 +1,23 @@
 """MODEL as people bring it: what its files are, and a forward pass, gradients and a look ahead before any run."""
 
 import json
+import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+from datasets import Dataset
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoTokenizer
 
-from ..learning import copy_of, encode, load_base, with_lora
+from ..learning import encode, load_base, with_lora
 from ..selection import signals
 from ..studies import RunSpec
 from ..worlds import registered
 
+SOME = 256  # examples whose tokens are looked up
 POINTER = b"version https://git-lfs"
-NEAR = 1e-3  # relative difference that counts as none, in float32; forty times as much in bfloat16
+SAME = 1e-5  # relative difference of two passes that counts as none
+NEAR = {torch.float32: 1e-2, torch.bfloat16: 0.2}  # and of two sums of gradients
 
 
 def _refuse(model: str, wanted: str, got: str) -> ValueError:
@@ -43,6 +48,10 @@ def look_at(model: str) -> None:
     wrong = [a for a in getattr(config, "architectures", None) or [] if "MaskedLM" in a or "Classification" in a]
     if wrong or type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise _refuse(model, "a causal language model", f"{kind}, which does not predict the next token")
+    try:
+        AutoTokenizer.from_pretrained(str(path) if path.is_dir() else model, trust_remote_code=False)
+    except Exception as error:
+        raise _refuse(model, "a tokenizer beside the model", _short(error)) from None
 
 
 def _only(folder: Path, pattern: str) -> bool:
@@ -85,24 +94,28 @@ def try_out(spec: RunSpec) -> None:
     Asked, of two examples of the data: that their tokens are in the vocabulary, that a forward pass gives finite
     numbers, that no position sees a later token, and that the per-example gradients add up to the gradient of the sum.
     """
-    model, name = None, spec.model.name
-    rows = registered(spec.world.data)["train"]
+    name, rows = spec.model.name, registered(spec.world.data)["train"]
     try:
-        words, model = load_base(spec.model, spec.corpus, spec.seed)
-        data = encode(rows.select(range(min(64, len(rows)))), words, spec.world.max_length)
-        size = model.get_input_embeddings().weight.shape[0]
-        if (most := int(data.input_ids.max())) >= size:
-            raise _refuse(name, f"a vocabulary for its tokenizer's tokens, ids below {size}", f"id {most}")
-        two = data.take([0, 1])
-        _causal(name, model, two.input_ids)
-        model = with_lora(copy_of(model), spec.train.rank, spec.seed) if spec.train.rank else model
-        _gradients(name, model, two)
+        with warnings.catch_warnings(action="ignore"):  # as in the workers that compute the runs
+            _tried(name, spec, rows)
     except ValueError as error:
         if str(error).startswith("MODEL"):
             raise
         raise _refuse(name, "a model that loads and computes", _short(error)) from None
     except Exception as error:  # of many libraries
         raise _refuse(name, "a model that loads and computes", _short(error)) from None
+
+
+def _tried(name: str, spec: RunSpec, rows: Dataset) -> None:
+    words, model = load_base(spec.model, spec.corpus, spec.seed)
+    some = np.unique(np.linspace(0, len(rows) - 1, SOME).astype(int))
+    data = encode(rows.select(some), words, spec.world.max_length)
+    size = model.get_input_embeddings().weight.shape[0]
+    if (most := int(data.input_ids.max())) >= size:
+        raise _refuse(name, f"a vocabulary for its tokenizer's tokens, ids below {size}", f"id {most}")
+    two = data.take([0, 1])
+    _causal(name, model, two.input_ids)
+    _gradients(name, model if spec.train.rank is None else with_lora(model, spec.train.rank, spec.seed), two)
 
 
 @torch.no_grad()
@@ -114,15 +127,16 @@ def _causal(name: str, model, ids: torch.Tensor) -> None:
     one, two = (model(input_ids=x.to(model.device), use_cache=False).logits[:, :-1].float() for x in (ids, other))
     if not one.isfinite().all():
         raise _refuse(name, "finite numbers from a forward pass", "some that are not")
-    near = NEAR if model.dtype == torch.float32 else 40 * NEAR
-    if (one - two).abs().max() > near * one.abs().max():
+    if (one - two).abs().max() > SAME * one.abs().max():
         raise _refuse(name, "a causal language model", "one whose earlier positions see later tokens")
 
 
 def _gradients(name: str, model, two) -> None:
     """Add the per-example gradients: they are twice the gradient of the mean."""
-    both = sum(g.sum(0).float().cpu() for _, g in signals.gradients(model, two, 1))
+    try:
+        both = sum(g.sum(0).float().cpu() for _, g in signals.gradients(model, two, 1))
+    except RuntimeError as error:
+        raise _refuse(name, "an architecture with per-example gradients", _short(error)) from None
     mean = 2 * signals.mean_gradient(model, two).float().cpu()
-    near = 10 * NEAR if model.dtype == torch.float32 else 200 * NEAR
-    if not both.isfinite().all() or (both - mean).norm() > near * mean.norm().clamp(min=1e-12):
+    if not both.isfinite().all() or (both - mean).norm() > NEAR[model.dtype] * mean.norm().clamp(min=1e-12):
         raise _refuse(name, "per-example gradients that add up to the whole one", "others")

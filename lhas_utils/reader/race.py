@@ -15,7 +15,7 @@ from ..runs.grids import FIRST
 from ..selection import SELECTORS, name_of
 from ..studies import BranchSpec, RunSpec
 from .apart import apart, known_of
-from .conformance import refusal, seconds_of
+from .conformance import declared, refusal, seconds_of
 from .doubles import by_value
 from .export import picked, write_rows
 from .own_text import own_specs
@@ -201,8 +201,14 @@ def compare(
     name = name_of(select)
     name = "yours" if name in SELECTORS or not name.isidentifier() else name
     specs = _worlds(profile, seeds, data, model)
-    if data and (problem := returned(select, at_start(specs[0]), 3)):
-        raise ValueError(f"{name}: on {data}: {problem}")
+    if data:
+        ctx = at_start(specs[0])
+        if lacking := [c for c in declared(truth) if c not in ctx.pool.column_names]:
+            raise ValueError(
+                f"{name}: expected of {data} a column {lacking[0]!r}, which its truth names; there is none"
+            )
+        if problem := returned(select, ctx, 3):
+            raise ValueError(f"{name}: on {data}: {problem}")
     mine = [replace(s, selector=name) for s in specs]
     theirs = [replace(s, selector=a) for a in against for s in specs]
     if is_live():

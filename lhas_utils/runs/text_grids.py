@@ -9,9 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import torch
 
-from ..core import PROFILES, ModelSpec, TrainSpec, choose, number
+from ..core import PROFILES, Checkpoint, ModelSpec, TrainSpec, choose, number
 from ..learning import check_model, tokenizer
 from ..selection import PAPER
 from ..studies import RunSpec
@@ -77,9 +76,8 @@ def text_specs(
     sizes = recipe["world"] | ({"pool_size": pool} if pool else {}) | ({"max_length": length} if length else {})
     world = TextWorld(register(data), **sizes)
     if "max_length" not in sizes:
-        on_gpu = model and torch.cuda.is_available()
-        limit = limit_for(measured(world, base), LONGEST_GPU if on_gpu else LONGEST)
-        world = replace(world, max_length=limit)
+        most = LONGEST_GPU if model and base.device == "cuda" else LONGEST
+        world = replace(world, max_length=limit_for(measured(world, base), most))
     return [
         RunSpec(name, seed, world=world, model=base, train=recipe["train"])
         for seed in range(seeds or many)
@@ -88,8 +86,16 @@ def text_specs(
 
 
 def measured(world: TextWorld, base) -> pd.DataFrame:
-    """Return the lengths of a world's texts in tokens of a base model's tokenizer (`text_lengths.lengths`)."""
-    return lengths(registered(world.data), tokenizer(base, world.corpus))
+    """Return the lengths of a world's texts in tokens of a base model's tokenizer (`text_lengths.lengths`).
+
+    A chat template that does not take the data's turns is a `ValueError` that names MODEL.
+    """
+    try:
+        return lengths(registered(world.data), tokenizer(base, world.corpus))
+    except ValueError as error:
+        if not isinstance(base, Checkpoint) or str(error).startswith("MODEL"):
+            raise
+        raise ValueError(f"MODEL {base.name!r}: {error}") from None
 
 
 def trials(specs: list[RunSpec], profile: str) -> list[RunSpec]:
@@ -106,8 +112,10 @@ def base_line(specs: list[RunSpec]) -> str:
     """Return one sentence that says which base model the runs start from."""
     model, world = specs[0].model, specs[0].world
     if not isinstance(model, ModelSpec):
-        where = "a GPU, bfloat16" if torch.cuda.is_available() else "the CPU, float32"
-        return f"base: {Path(model.name).name}, LoRA rank {specs[0].train.rank}, on {where}"
+        where = {"cuda": "a GPU", "cpu": "the CPU"}[model.device]
+        template = tokenizer(model, world.corpus).chat_template
+        talk = "each example as a talk by its chat template" if template else "without a chat template, it has none"
+        return f"base: {Path(model.name).name}, LoRA rank {specs[0].train.rank}, on {where} in {model.dtype}, {talk}"
     size = f"width {model.hidden}, {model.layers} layers, {model.steps} steps"
     return (
         f"base: no MODEL given, so a byte-pair tokenizer ({world.vocabulary} tokens) and a small Llama-class model "
