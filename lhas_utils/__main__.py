@@ -23,9 +23,9 @@ def run(notebooks: list[str], profile: str) -> None:
         run_text("", "", profile)
 
 
-def real(data: str, model: str, profile: str, length: int) -> None:
+def real(data: str, model: str, profile: str) -> None:
     """Run the protocol on real text: a folder or hub name, and optionally a pretrained model."""
-    run_text(data, model, profile, length)
+    run_text(data, model, profile)
 
 
 def publish(experiments: list[str], profile: str) -> None:
@@ -41,16 +41,11 @@ def claim(claim: str, profile: str) -> None:
     claims.check_claim(claim, Setup("claim", profile))
 
 
-def _length(text: str) -> int:
-    """Return a number of tokens; empty for the data's own."""
-    return int(text or 0)
-
-
 def main(argv: list[str] | None = None) -> None:
     """Parse the command line and run one verb; bad input ends in one line, not in a traceback."""
     verbs = {  # verb -> (function, what it takes)
         "run": (run, ("notebooks", "profile")),
-        "real": (real, ("data", "model", "profile", "length")),
+        "real": (real, ("data", "model", "profile")),
         "race": (run_again, ("file",)),
         "claims": (claims.ledger.show_lines, ()),
         "claim": (claim, ("claim", "profile")),
@@ -75,7 +70,6 @@ def main(argv: list[str] | None = None) -> None:
     commands.choices["claim"].add_argument("claim", metavar="ID")
     commands.choices["real"].add_argument("--data", required=True)
     commands.choices["real"].add_argument("--model", default="")
-    commands.choices["real"].add_argument("--length", type=_length, default=0, help="tokens of an example at most")
     commands.choices["race"].add_argument("file", metavar="FILE")
     args = parser.parse_args(argv)
     function, names = verbs[args.verb]

@@ -35,20 +35,18 @@ def best(tried: list[tuple[TrainSpec, pd.DataFrame]]) -> TrainSpec:
     return max(tried, key=lambda pair: (_stages(pair[1])["passes"].all(), _stages(pair[1])["gain"].min()))[0]
 
 
-def own_specs(
-    data: str = "", model: str = "", profile: str = "fast", pool: int = 0, seeds: int = 0, length: int = 0
-) -> list[RunSpec]:
+def own_specs(data: str = "", model: str = "", profile: str = "fast", pool: int = 0, seeds: int = 0) -> list[RunSpec]:
     """Return the runs on the reader's text, with the steps and step size that Random's gate chooses.
 
     They are chosen on a development seed, before any selector is looked at: the first of a few trainings under which
     the NLL on every stage's own skill falls by 0.01 nats a token, else the one whose worst stage gains most.
 
     Args:
-        data, model, profile, pool, seeds, length: as of `runs.text_specs`.
+        data, model, profile, pool, seeds: as of `runs.text_specs`.
     """
     if model:
         look_at(model)
-    specs = text_specs(data, model, profile, pool, seeds, length)
+    specs = text_specs(data, model, profile, pool, seeds)
     train = best(list(trained(specs, profile)))
     return [replace(s, train=train) for s in specs]
 
@@ -60,17 +58,17 @@ def _tried_line(train: TrainSpec, table: pd.DataFrame) -> str:
     return f"  {train.steps} steps of {train.lr:g}: {verdict} ({gains})"
 
 
-def run_text(data: str, model: str = "", profile: str = "fast", length: int = 0) -> None:
+def run_text(data: str, model: str = "", profile: str = "fast") -> None:
     """Say what is read, try the model, show the gate, then fill the run cache that notebook 07 reads.
 
     Args:
-        data: empty for the generated sentences. model, profile, length: as of `own_specs`.
+        data: empty for the generated sentences. model, profile: as of `own_specs`.
     """
     if model:
         look_at(model)
     if data:
         print(f"data: {describe_corpus(data)}", flush=True)
-    specs = text_specs(data, model, profile, length=length)
+    specs = text_specs(data, model, profile)
     if data:
         print(cut_line(measured(specs[0].world, specs[0].model), specs[0].world.max_length), flush=True)
     print(base_line(specs), flush=True)

@@ -14,7 +14,7 @@ from ..core import PROFILES, Checkpoint, ModelSpec, TrainSpec, choose, number
 from ..learning import check_model, tokenizer
 from ..selection import PAPER
 from ..studies import RunSpec
-from ..worlds import TextWorld, register, registered
+from ..worlds import TextWorld, length_of, register, registered
 from .grids import DEVELOPMENT
 from .text_lengths import lengths, limit_for
 
@@ -53,26 +53,25 @@ FACTORS = {  # profile -> (of the steps, of the step size) of the recipe, tried 
 }
 
 
-def text_specs(
-    data: str = "", model: str = "", profile: str = "fast", pool: int = 0, seeds: int = 0, length: int = 0
-) -> list[RunSpec]:
+def text_specs(data: str = "", model: str = "", profile: str = "fast", pool: int = 0, seeds: int = 0) -> list[RunSpec]:
     """Check data and model and return the runs on them, with the training of the recipe.
+
+    An example has at most as many tokens as the data say (`worlds.length_of`), else as keep 95 % of every skill's
+    examples whole: at most 256, on a GPU 1,024.
 
     Args:
         data: a folder, a file or a hub name (`worlds.reading`); empty for the generated sentences.
         model: hub id or path of a causal LM; empty for the small model made here.
         pool, seeds: examples a stage and number of seeds; 0 for the profile's own.
-        length: tokens of an example at most; 0 for what keeps 95 % of every skill's examples whole, at most 256, on a
-            GPU 1,024.
     """
     number("pool", pool, 0, 10**6, integer=True)
     number("seeds", seeds, 0, 10**6, integer=True)
-    number("length", length, 0, 10**6, integer=True)
     many, names = SIZES[choose("profile", profile, PROFILES)]
     recipe = PRETRAINED if model else GIVEN if data else SMALL
     if profile == "smoke":
         recipe = SMOKE | ({"train": replace(SMOKE["train"], rank=2)} if model else {})
     base = check_model(model) if model else recipe["model"]
+    length = length_of(data)
     sizes = recipe["world"] | ({"pool_size": pool} if pool else {}) | ({"max_length": length} if length else {})
     world = TextWorld(register(data), **sizes)
     if "max_length" not in sizes:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .cells import as_context, as_response, as_turns, rendered, unpacked
+from .turns import as_context, as_response, as_turns, rendered, unpacked
 
 SYSTEM = ("system", "system_prompt", "system_message", "history")  # stands before the prompt
 PROMPT = ("prompt", "instruction", "question", "problem", "query", "input", "inputs")  # first found first taken

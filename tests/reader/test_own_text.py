@@ -66,12 +66,12 @@ def test_trainings_are_tried_until_one_passes(monkeypatch):
 @pytest.mark.slow
 def test_make_real_shows_the_gate_before_anybody_is_compared(tmp_path, build, capsys):
     data = folder(tmp_path, "math", "general")
-    own_text.run_text(data, "", "smoke", length=40)
+    own_text.run_text(f"{data}?length=40", "", "smoke")
     lines = capsys.readouterr().out.splitlines()
     starts = [line.split(":")[0].split(" ")[0] for line in lines if not line.startswith(" ")]
     assert starts == ["data", "length", "base", "gate", "training", "Gate", "runs", "Nobody"]
     assert any(line.startswith("runs: 3 at profile smoke, 1 in the cache, 2 to compute") for line in lines)
-    specs = lu.own_specs(data, "", "smoke", length=40)
+    specs = lu.own_specs(f"{data}?length=40", "", "smoke")
     assert missing(specs) == [] and {s.world.max_length for s in specs} == {40}
     chosen = next(line for line in lines if line.startswith("training"))
     assert chosen == f"training: {specs[0].train.steps} steps of {specs[0].train.lr:g} a stage"

@@ -91,10 +91,10 @@ def test_the_limit_comes_from_the_data_unless_it_is_given(folder, build):
     long = [{"prompt": f"long question {i}?", "response": f"{i} " + "abcdefg hijk " * 30} for i in range(60)]
     (folder / "long.jsonl").write_text("".join(json.dumps(row) + "\n" for row in long))
     assert 32 < text_specs(str(folder), "", "fast")[0].world.max_length <= 256
-    assert text_specs(str(folder), "", "fast", length=77)[0].world.max_length == 77
+    assert text_specs(f"{folder}?length=77", "", "fast")[0].world.max_length == 77
     assert text_specs(str(folder), "", "smoke")[0].world.max_length == 32
-    with pytest.raises(ValueError, match="length: expected an integer.*got -1"):
-        text_specs(str(folder), "", "smoke", length=-1)
+    with pytest.raises(ValueError, match="max_length: expected an integer in .*; got 3"):
+        text_specs(f"{folder}?length=3", "", "smoke")
 
 
 def test_trials_are_randoms_on_a_development_seed(folder, build):
