@@ -5,7 +5,7 @@ from .agreement import concentration_against_spread, correlations, fit_quality
 from .bound import bounds
 from .common_start import branched, known, trajectory
 from .gate import gate, gate_line, rises
-from .level_gate import difficulty_gate
+from .level_gate import difficulty_gate, learnt, level_reach
 from .lhas_map import cell_words, differences_by_cell, map_runs
 from .optimum import by_slice, difficulty_rows, difficulty_runs, grid, measures, per_run, ridge
 from .scorecard import LEVELS, carded, first_gain, overlap, scorecard

@@ -1,4 +1,10 @@
-"""The grids of the second study (arXiv:2605.12906): which runs each experiment has at each profile."""
+"""The grids of the second study (arXiv:2605.12906): which runs each experiment has at each profile.
+
+How hard the levels of DepthWorld go was chosen on development seeds by what is learnt (`analysis.level_reach`), not by
+where an optimum lies: until, at the smallest n, the hardest level is not learnt or gains clearly less than another; at
+the largest n it is learnt. With lengths 2 to 8 the best level of `sort` was the hardest at every n; hence 2 to 14, and
+fewer steps of mid-training. `cumsum` was learnt from no n beyond 8, and keeps 2 to 8.
+"""
 
 from itertools import product
 from typing import NamedTuple
@@ -8,10 +14,10 @@ from ..studies import BASES, MIXED, TRIMS, DifficultySpec
 from .grids import FIRST
 
 LR = 1e-3  # step size of the main grid
-TRIED = {"sort": (200, 400), "cumsum": (400, 800)}  # numbers of steps, by `develop_difficulty`
-STEPS = {"sort": 200, "cumsum": 800}  # those from which twice as many would change little
+BASE_STEPS = 1600  # of mid-training
+STEPS = {"sort": 200, "cumsum": 800}
 DFT_LR = LR / 5  # the paper trains DFT at a fifth of SFT's step size
-DRAWS = 2  # posterior samples per sigma for the bound
+DRAWS = 1  # posterior samples per sigma for the bound
 
 
 class Plan(NamedTuple):
@@ -19,7 +25,7 @@ class Plan(NamedTuple):
 
     Args:
         grids: skill -> (seeds, levels, sizes) of the main grid; the rest is of `sort`, with its seeds.
-        few: levels of the token-matched runs and of those with equal epochs.
+        few: levels of the token-matched runs, of those with equal epochs, and of the bound.
         epochs: sizes with equal epochs.
         dft: levels of DFT.
         trims: sizes of trimmed mixtures.
@@ -32,12 +38,16 @@ class Plan(NamedTuple):
     trims: tuple[int, ...]
 
 
-_LEVELS, _SIZES = (3, 4, 5, 6, 8), (32, 256, 2048)
+_SIZES = (32, 256, 2048)
 PLANS = {
-    "smoke": Plan({"sort": (2, (3, 5, 8), (8, 16))}, (3, 8), (8, 16), (8,), (8, 16)),
-    "fast": Plan({"sort": (1, (3, 6, 8), _SIZES)}, (3, 8), (128, 2048), (8,), (64, 1024)),
+    "smoke": Plan({"sort": (2, (4, 8, 14), (8, 16))}, (4, 14), (8, 16), (14,), (8, 16)),
+    "fast": Plan({"sort": (1, (4, 8, 14), _SIZES)}, (4, 14), (128, 1024), (14,), (64, 1024)),
     "full": Plan(
-        {"sort": (12, _LEVELS, _SIZES), "cumsum": (8, (3, 4, 6, 8), (32, 2048))}, _LEVELS, (128, 2048), (8,), (64, 1024)
+        {"sort": (12, (4, 8, 11, 14), _SIZES), "cumsum": (8, (4, 6, 8), (32, 2048))},
+        (4, 8, 14),
+        (128, 1024),
+        (14,),
+        (64, 1024),
     ),
 }
 TINY = {"steps": 3, "base_steps": 8, "test_size": 6}  # of `smoke`
@@ -48,12 +58,12 @@ def difficulty(profile: str) -> list[DifficultySpec]:
     plan, out = PLANS[choose("profile", profile, PROFILES)], []
     small = TINY if profile == "smoke" else {}
     for skill, (seeds, levels, sizes) in plan.grids.items():
-        recipe = {"lr": LR, "steps": STEPS[skill]} | small
+        recipe = {"lr": LR, "steps": STEPS[skill], "base_steps": BASE_STEPS} | small
         for seed, base, d, n in product(_seeds(seeds), BASES, levels, sizes):
-            bounded = (skill, base) == ("sort", "weak") and n in (sizes[0], sizes[-1])
+            bounded = (skill, base) == ("sort", "weak") and n in (sizes[0], sizes[-1]) and d in plan.few
             out.append(DifficultySpec(skill, base, seed, d, n, draws=DRAWS * bounded, **recipe))
     seeds, _, sizes = plan.grids["sort"]
-    ends, recipe = (sizes[0], sizes[-1]), {"lr": LR, "steps": STEPS["sort"]} | small
+    ends, recipe = (sizes[0], sizes[-1]), {"lr": LR, "steps": STEPS["sort"], "base_steps": BASE_STEPS} | small
     for seed in _seeds(seeds):
         one = recipe | {"skill": "sort", "seed": seed}
         paper = one | {"match": "epochs", "batch_size": 16}
@@ -69,16 +79,24 @@ def _seeds(many: int) -> range:
     return range(FIRST, FIRST + many)
 
 
-def develop_difficulty(profile: str) -> list[DifficultySpec]:
-    """Return the runs that chose the skills and the number of steps, on a development seed.
+CHOSEN = {"sort": (4, 8, 14), "cumsum": (4, 6, 8)}  # levels of the runs that chose how far they go
+MIDTRAINED = {"sort": (BASE_STEPS, 2400), "cumsum": (BASE_STEPS,)}  # steps of mid-training that were tried
 
-    By the gate (`analysis.difficulty_gate`), and by what twice the steps change at the largest n; not by optima.
+
+def develop_difficulty(profile: str) -> list[DifficultySpec]:
+    """Return the runs that chose how far the levels go and the steps of mid-training, on development seeds.
+
+    By `analysis.level_reach` and the gate (`analysis.difficulty_gate`), at the smallest and largest n; not by optima.
     """
     if choose("profile", profile, PROFILES) == "fast":
         return []
-    levels, small = ((4, 6, 8), {}) if profile == "full" else ((4,), TINY)
-    cells = ((skill, *cell) for skill in TRIED for cell in product(BASES, levels, (32, 2048), TRIED[skill]))
-    out = [DifficultySpec(s, b, 1000, d, n, **{"lr": LR, "steps": k} | small) for s, b, d, n, k in cells]
+    seeds, small = ((1000, 1001), {}) if profile == "full" else ((1000,), TINY)
+    out = []
+    for skill, levels in CHOSEN.items():
+        for base, seed, k, d, n in product(BASES, seeds, MIDTRAINED[skill], levels, (32, 2048)):
+            if seed == 1000 or (skill, k) == ("sort", BASE_STEPS):
+                recipe = {"lr": LR, "steps": STEPS[skill], "base_steps": k} | small
+                out.append(DifficultySpec(skill, base, seed, d, n, **recipe))
     return list(dict.fromkeys(out))
 
 

@@ -50,13 +50,30 @@ def utility_diversity(ctx, budget, *, rng, alpha=1.0, micro_batch=64, memory_siz
     M holds the last `memory_size` selected projections, earlier stages included. Both parts are
     standardised within the micro-batch so that alpha has no unit.
     """
-    memory, chosen = _past(ctx, "projection"), []
+    memory, chosen = Memory(_past(ctx, "projection"), budget), []
     for batch, keep in micro_batches(len(ctx), budget, micro_batch, rng):
-        u = uds(ctx.nuclear_norm[batch], ctx.projection[batch], memory[-memory_size:], alpha)
+        u = uds(ctx.nuclear_norm[batch], ctx.projection[batch], memory.last(memory_size), alpha)
         picks = batch[top_k(u, keep)]
         chosen.extend(picks)
-        memory = np.concatenate([memory, ctx.projection[picks]])[-memory_size:]
+        memory.add(ctx.projection[picks])
     return np.array(chosen)
+
+
+class Memory:
+    """The rows (m, d) that an online pass remembers, the newest last; `more` can come."""
+
+    def __init__(self, past: np.ndarray, more: int):
+        self.rows, self.m = np.empty((len(past) + more, past.shape[1]), past.dtype), 0
+        self.add(past)
+
+    def add(self, new: np.ndarray) -> None:
+        """Remember rows."""
+        self.rows[self.m : self.m + len(new)] = new
+        self.m += len(new)
+
+    def last(self, size: int | None = None) -> np.ndarray:
+        """Return the newest `size` rows, or all."""
+        return self.rows[max(0, self.m - (self.m if size is None else size)) : self.m]
 
 
 def clusters(ctx, k: int = 8) -> tuple[np.ndarray, np.ndarray]:
@@ -75,47 +92,50 @@ def top_eigenvector(sketches: np.ndarray) -> np.ndarray:
 class Pass:
     """The terms of eq. 5 for one micro-batch, and what the online pass remembers between micro-batches."""
 
-    def __init__(self, ctx, utility: str, penalty: str, proxy: str, alpha: float, memory_size: int):
+    def __init__(self, ctx, budget: int, utility: str, penalty: str, proxy: str, alpha: float, memory_size: int):
         self.ctx, self.utility, self.penalty, self.alpha, self.size = ctx, utility, penalty, alpha, memory_size
         norm = ctx.nuclear_norm
         self.norm = within(norm, np.asarray(ctx.encoded.tokens())) if utility == "within_length" else norm
         self.proxy = ctx.cosine_proxy if proxy == "proxy" else ctx.align_current
-        self.labels, past = clusters(ctx)
-        self.counts = np.bincount(past, minlength=self.labels.max() + 1).astype(float)
-        self.memory, self.covered = _past(ctx, "projection"), _past(ctx, "embedding")
-        self.directions = _past(ctx, "sketch") if penalty == "eigenvector" else None
+        self.memory, self.covered = (Memory(_past(ctx, name), budget) for name in ("projection", "embedding"))
+        if penalty == "clusters":
+            self.labels, past = clusters(ctx)
+            self.counts = np.bincount(past, minlength=self.labels.max() + 1).astype(float)
+        elif penalty == "eigenvector":
+            self.directions = Memory(_past(ctx, "sketch"), budget)
 
     def u(self, x: np.ndarray) -> np.ndarray:
         """Return the base utility u(x), shape (b,)."""
         if self.utility in ("utility_diversity", "within_length"):
-            return uds(self.norm[x], self.ctx.projection[x], self.memory[-self.size :], self.alpha)
+            return uds(self.norm[x], self.ctx.projection[x], self.memory.last(self.size), self.alpha)
         if self.utility == "none":
             return np.zeros(len(x))
         return (self.ctx.loss if self.utility == "loss" else self.ctx.grad_norm)[x]
 
     def c(self, x: np.ndarray) -> np.ndarray:
         """Return the coverage c(x, H_t), the distance to the nearest selected embedding, shape (b,)."""
-        return coverage(self.ctx.embedding[x], self.covered)
+        return coverage(self.ctx.embedding[x], self.covered.last())
 
     def p(self, x: np.ndarray) -> np.ndarray:
         """Return the proxy gain p(x, P_t), shape (b,)."""
         return self.proxy[x]
 
     def a(self, x: np.ndarray) -> np.ndarray:
-        """Return the penalty a(x, S): share of the selected in x's cluster, or squared cosine, shape (b,)."""
+        """Return the penalty a(x, S): share of the selected in x's cluster, or squared cosine, or 0, shape (b,)."""
         if self.penalty == "clusters":
             return self.counts[self.labels[x]] / max(self.counts.sum(), 1)
-        if len(self.directions) == 0:
+        if self.penalty == "none" or not self.directions.m:
             return np.zeros(len(x))
-        return (self.ctx.sketch[x] @ top_eigenvector(self.directions)) ** 2
+        return (self.ctx.sketch[x] @ top_eigenvector(self.directions.last())) ** 2
 
     def remember(self, picks: np.ndarray) -> None:
         """Let later micro-batches know of these picks."""
-        self.counts += np.bincount(self.labels[picks], minlength=len(self.counts))
-        self.memory = np.concatenate([self.memory, self.ctx.projection[picks]])[-self.size :]
-        self.covered = np.concatenate([self.covered, self.ctx.embedding[picks]])
-        if self.directions is not None:
-            self.directions = np.concatenate([self.directions, self.ctx.sketch[picks]])
+        self.memory.add(self.ctx.projection[picks])
+        self.covered.add(self.ctx.embedding[picks])
+        if self.penalty == "clusters":
+            self.counts += np.bincount(self.labels[picks], minlength=len(self.counts))
+        elif self.penalty == "eigenvector":
+            self.directions.add(self.ctx.sketch[picks])
 
 
 @selector
@@ -156,7 +176,8 @@ def lhas(
     choose("penalty", penalty, ("clusters", "eigenvector"))
     choose("proxy", proxy, ("proxy", "current"))
     choose("history", history, ("online", "previous"))
-    one, chosen, z = Pass(ctx, utility, penalty, proxy, alpha, memory_size), [], standardise
+    penalty = penalty if penalty_weight else "none"
+    one, chosen, z = Pass(ctx, budget, utility, penalty, proxy, alpha, memory_size), [], standardise
     for x, keep in micro_batches(len(ctx), budget, micro_batch, rng):
         terms = {
             "utility": z(one.u(x)),

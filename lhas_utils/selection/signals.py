@@ -61,9 +61,9 @@ def forward_signals(model, data: Encoded, batch_size: int = 128) -> dict[str, np
 
 
 def _placed(rows: list[torch.Tensor], **parts: list[torch.Tensor]) -> dict[str, np.ndarray]:
-    """Return the batches' parts as whole arrays, each row in its place."""
+    """Return the batches' parts as whole arrays in float32, each row in its place."""
     back = torch.cat(rows).argsort()
-    return {name: torch.cat(part)[back.to(part[0].device)].double().cpu().numpy() for name, part in parts.items()}
+    return {name: torch.cat(part)[back.to(part[0].device)].float().cpu().numpy() for name, part in parts.items()}
 
 
 @torch.no_grad()
@@ -117,7 +117,7 @@ def sketches(model, data: Encoded, batch_size: int = 128) -> np.ndarray:
     An unbiased projection whose inner products are cosines with noise about 0.03.
     """
     bucket, sign = _buckets(sum(v.numel() for v in trainable(model).values()), SKETCH)
-    out = np.empty((len(data), SKETCH))
+    out = np.empty((len(data), SKETCH), np.float32)
     for rows, g in gradients(model, data, batch_size):
         unit = g.cpu() / g.norm(dim=1, keepdim=True).clamp(min=1e-12).cpu()
         out[rows] = torch.zeros(len(g), SKETCH).index_add_(1, bucket, unit * sign)

@@ -21,22 +21,23 @@ class Knob(NamedTuple):
     """What tells one skill from another.
 
     Args:
+        levels: string lengths that are tested; D_test is uniform over them.
         symbols: the strings' symbols are below this.
         seen: the hardest level that each base has seen.
         others: operations that the bases know at all lengths, and that are never fine-tuned; one of them is akin to
             the skill, as a pretrained model knows most of what fine-tuning elicits.
     """
 
+    levels: tuple[int, ...]
     symbols: int
     seen: dict[str, int]
     others: tuple[str, ...]
 
 
-LEVELS = tuple(range(2, 9))  # string lengths that are tested; D_test is uniform over them
 BUCKET = 3  # lengths of a level's training data: with one, a model unlearns to stop at any other
 KNOBS = {  # cumsum: summands are below 5, sums are modulo 10, so half the addition table is to be learnt
-    "sort": Knob(SYMBOLS, {"weak": 3, "strong": 5}, ("copy", "reverse", "sort_down", "rotate")),
-    "cumsum": Knob(5, {"weak": 3, "strong": 5}, ("copy", "increment", "running_max", "rotate")),
+    "sort": Knob(tuple(range(2, 15)), SYMBOLS, {"weak": 3, "strong": 5}, ("copy", "reverse", "sort_down", "rotate")),
+    "cumsum": Knob(tuple(range(2, 9)), 5, {"weak": 3, "strong": 5}, ("copy", "increment", "running_max", "rotate")),
 }
 OTHERS_SHARE = 0.6  # of the mid-training corpus
 COLUMNS = ("prompt", "response", "level")
@@ -71,10 +72,10 @@ class DepthCorpus:
 
     def rows(self, seed: int, size: int) -> Dataset:
         """Return `size` examples."""
-        rng, rows, (symbols, seen, others) = stream(seed, "depth-base", self.skill), [], KNOBS[self.skill]
+        rng, rows, (levels, symbols, seen, others) = stream(seed, "depth-base", self.skill), [], KNOBS[self.skill]
         for _ in range(size):
             if rng.random() < OTHERS_SHARE:
-                other, length = others[rng.integers(len(others))], int(rng.integers(1, LEVELS[-1] + 1))
+                other, length = others[rng.integers(len(others))], int(rng.integers(1, levels[-1] + 1))
                 rows.append(_example(rng, other, length, "pool"))
             else:
                 rows.append(_example(rng, self.skill, int(rng.integers(1, seen[self.kind] + 1)), "pool", symbols))
@@ -88,10 +89,14 @@ class DepthWorld:
     skill: str
     tag: ClassVar = "depth"
     decoded: ClassVar = False
-    levels: ClassVar = LEVELS
 
     def __post_init__(self):
         choose("skill", self.skill, KNOBS)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The string lengths that are tested."""
+        return KNOBS[self.skill].levels
 
     @property
     def seen(self) -> dict[str, int]:
@@ -108,11 +113,12 @@ class DepthWorld:
 
     def span(self, d: int) -> tuple[int, ...]:
         """Return the lengths in the training data of level d, which are uniform over them: d - 2 to d, from 2."""
-        return tuple(range(max(LEVELS[0], d - BUCKET + 1), d + 1))
+        return tuple(range(max(self.levels[0], d - BUCKET + 1), d + 1))
 
     def sample(self, d: int, n: int, seed: int) -> Dataset:
         """Return n i.i.d. examples of level d (0: uniform over all lengths) from the training side; prefixes nest."""
-        rng, symbols, lengths = stream(seed, "depth", self.skill, d), KNOBS[self.skill].symbols, self.span(d) or LEVELS
+        rng, symbols = stream(seed, "depth", self.skill, d), KNOBS[self.skill].symbols
+        lengths = self.span(d) or self.levels
         return table([_example(rng, self.skill, int(rng.choice(lengths)), "pool", symbols) for _ in range(n)], COLUMNS)
 
     def slices(self, seed: int, size: int) -> dict[int, Dataset]:
@@ -122,7 +128,7 @@ class DepthWorld:
             rng, symbols = stream(seed, "depth-test", self.skill, d), KNOBS[self.skill].symbols
             return table([_example(rng, self.skill, d, "test", symbols) for _ in range(size)], COLUMNS)
 
-        return {d: one(d) for d in LEVELS}
+        return {d: one(d) for d in self.levels}
 
 
 def trimmed(data: Dataset, which: str) -> Dataset:

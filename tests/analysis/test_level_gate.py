@@ -70,3 +70,44 @@ def test_the_trained_level_and_no_other_kind_of_run_is_looked_at():
 def test_without_runs_there_is_no_gate():
     with pytest.raises(ValueError, match="difficulty_gate: expected rows of the difficulty study; got none"):
         difficulty_gate(pd.DataFrame())
+
+
+def plain(rows: pd.DataFrame, **recipe) -> pd.DataFrame:
+    """Return made-up rows with a recipe's columns."""
+    return rows.assign(**{"base_steps": 1, "steps": 2} | recipe)
+
+
+def test_what_each_cell_learns_is_a_mean_over_seeds():
+    rows = plain(rows_of((0.9, 0.4, 0.8)))
+    found = level_gate.learnt(rows).set_index(["n", "d"])
+    assert found["seeds"].eq(3).all() and len(found) == 6
+    assert found.loc[(64, 4), "rise"] == pytest.approx(0.4 + 0.01 - 0.2)
+    assert found.loc[(8, 5), "rise"] == pytest.approx(0.5 * 0.8 + 0.01)
+    assert found["gain"].to_numpy() == pytest.approx(found["rise"].to_numpy() / 5)  # one tested level in five
+
+
+def test_levels_reach_far_enough_where_the_hardest_is_not_learnt_or_clearly_behind():
+    learns, fails = (plain(rows_of((0.9, 0.8, last))) for last in (0.8, 0.2))
+    (one,), (two,) = (level_gate.level_reach(rows).to_dict("records") for rows in (learns, fails))
+    assert (one["n"], one["hardest"], one["reaches"]) == (8, 5, False) and one["rise"] == pytest.approx(0.41)
+    assert one["behind"] == pytest.approx((0.21 - 0.41) / 5)
+    assert two["reaches"] and two["rise"] == pytest.approx(0.11) and two["behind"] == pytest.approx(0.1 / 5)
+    forgets = learns.copy()  # learnt at its own length, and 0.3 worse at two others
+    lost = (learns["who"] == "tuned") & (learns["d"] == 5) & learns["slice"].isin(["1", "2"])
+    forgets.loc[lost, "exact"] -= 0.3
+    (three,) = level_gate.level_reach(forgets).to_dict("records")
+    assert three["reaches"] and three["behind"] == pytest.approx((0.21 - 0.41 + 0.6) / 5) and three["rise"] > 0.15
+
+
+def test_every_recipe_has_its_own_row_and_other_runs_do_not_count():
+    rows = plain(rows_of((0.9, 0.4, 0.8)))
+    other = plain(rows_of((0.9, 0.4, 0.8)), steps=4).assign(run=rows["run"] + 100)
+    dft = rows.assign(run=rows["run"] + 200, loss="dft", exact=0.0)
+    posterior = rows.assign(who="posterior", exact=np.nan)
+    found = level_gate.level_reach(pd.concat([rows, other, dft, posterior, posterior]))
+    assert found["steps"].tolist() == [2, 4] and found["rise"].to_numpy() == pytest.approx([0.41, 0.41])
+
+
+def test_nothing_is_learnt_without_runs():
+    with pytest.raises(ValueError, match="learnt: expected rows of the difficulty study; got none"):
+        level_gate.learnt(pd.DataFrame())

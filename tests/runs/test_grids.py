@@ -16,9 +16,10 @@ from lhas_utils.runs import (
     specs,
     table1,
 )
+from lhas_utils.runs.difficulty_grids import BASE_STEPS, PLANS, STEPS
 from lhas_utils.selection import PAPER
 from lhas_utils.studies import BASES, DifficultySpec
-from lhas_utils.worlds import ORDERS, SEQUENCES
+from lhas_utils.worlds import LEVEL_WORLDS, ORDERS, SEQUENCES
 
 CHOOSING = ("develop", "develop_lora", "develop_difficulty", "develop_opworld")
 
@@ -80,7 +81,20 @@ def test_the_difficulty_grid_is_a_grid():
     assert {s.lr for s in full} == {LR, DFT_LR} and {s.match for s in full} == {"steps", "tokens", "epochs"}
     assert {s.draws > 0 for s in main if (s.skill, s.base) != ("sort", "weak")} == {False}
     assert {s.trim for s in full if not s.d} == {"none", "easiest", "hardest"}
-    assert {s.seed for s in specs("develop_difficulty", "full")} == {1000} and not specs("develop_difficulty", "fast")
+    bounded = {(s.d, s.n) for s in main if s.draws}
+    assert bounded == {(d, n) for d in PLANS["full"].few for n in (32, 2048)}
+
+
+def test_the_levels_were_chosen_on_development_seeds():
+    chose, full = specs("develop_difficulty", "full"), specs("difficulty", "full")
+    assert {s.seed for s in chose} == {1000, 1001} and not specs("develop_difficulty", "fast")
+    for skill in ("sort", "cumsum"):
+        of = [s for s in chose if s.skill == skill and s.base_steps == BASE_STEPS]
+        assert {(s.base, s.n) for s in of} == {(b, n) for b in BASES for n in (32, 2048)}
+        used = {s.d for s in full if (s.skill, s.match, s.loss) == (skill, "steps", "sft") and s.d}
+        assert {s.d for s in of} <= used and max(s.d for s in of) == max(used) == LEVEL_WORLDS[skill].levels[-1]
+        assert {(s.steps, s.lr) for s in of} == {(STEPS[skill], LR)}
+    assert {s.base_steps for s in full} == {BASE_STEPS}
 
 
 def test_plan_of_the_published_run_of_the_second_witness():

@@ -73,21 +73,23 @@ FLIPS = [
     Change("worlds/formats.py", "BATCH = 1000", "BATCH = 999", NONE),
     Change("worlds/reading.py", "most: int = MOST", "most: int = 2 * MOST", NONE),
     Change("worlds/sentences.py", "rng.integers(1, 9)), int", "rng.integers(1, 8)), int", NONE),
-    Change("learning/tokens.py", "max_length // 2 - 1", "max_length // 2 - 2", ALL),
+    Change("learning/tokens.py", "max_length // 2,", "max_length // 3,", ALL),
+    Change("learning/forward.py", "LOGITS = 2**27", "LOGITS = 2**20", ALL),
+    Change("learning/forward.py", "inputs[0]))", "inputs[0] * 2))", ALL),
     Change("learning/models.py", "2 * spec.hidden", "3 * spec.hidden", ALL),
-    Change("learning/models.py", "lora_alpha=2 *", "lora_alpha=4 *", RUNS),
+    Change("learning/models.py", "lora_alpha=2 *", "lora_alpha=4 *", STAGES),
     Change("learning/loop.py", "-(-steps * b // n)", "-(-steps * b // n) + 1", ALL),
     Change("learning/loop.py", '"linear": lambda s: 1 - s', '"linear": lambda s: 2 - s', ALL),
     Change("learning/loop.py", "clip_grad_norm_(parameters, clip)", "clip_grad_norm_(parameters, 2 * clip)", ALL),
     Change("learning/loop.py", "torch.exp(-nll.detach())", "torch.exp(nll.detach())", "sort op"),
     Change("learning/loop.py", "4 / 3 * np.arange", "5 / 3 * np.arange", RUNS),
-    Change("learning/score.py", "(right.sum(1) == n)", "(right.sum(1) >= n)", f"{RUNS} branch effect sort op"),
+    Change("learning/score.py", "right == n,", "right >= n,", f"{RUNS} branch effect sort op"),
     Change("learning/score.py", "argmax(1), 0) - 2", "argmax(1), 0) - 1", "sort op"),
     Change("learning/bases.py", "spec.steps * spec.batch_size", "spec.steps + spec.batch_size", ALL),
     Change("selection/signals.py", "PROJECTION = (8, 128)", "PROJECTION = (8, 64)", STAGES),
     Change("selection/signals.py", "unit * sign", "unit", STAGES),
     Change("selection/gradients.py", "SDPBackend.MATH", "SDPBackend.EFFICIENT_ATTENTION", STAGES),
-    Change("selection/gradients.py", "bto,bti->boi", "bto,bti->bio", STAGES),
+    Change("selection/gradients.py", "o * i < t", "o * i < 2 * t", STAGES),
     Change("selection/context.py", "return np.ones(", "return np.zeros(", STAGES),
     Change("selection/picks.py", "np.argsort(-score", "np.argsort(score", "lhas alignment branch local effect"),
     Change("selection/picks.py", "picks.max() >= n", "picks.max() > n", f"{RUNS} branch local"),
@@ -129,7 +131,7 @@ METRIC = '\n\ndef added(R):\n    """Return nothing of use."""\n    return 2 * R\
 SELECTOR = (
     '\n\n@selector\ndef added(ctx, budget, *, rng):\n    """Another one."""\n    return top_k(-ctx.loss, budget)\n'
 )
-TOKEN_NLL = """    target = batch.labels[:, 1:].to(model.device)
+TOKEN_NLL = """    logits, target = response_logits(model, batch)
     return F.cross_entropy"""
 NEUTRAL = {
     "an added metric": [("analysis/metrics.py", None, METRIC)],
@@ -162,7 +164,7 @@ NEUTRAL = {
         ("core/seeds.py", "Random streams", "Streams"),
     ],
     "a comment": [("learning/loop.py", "    tokens = 0\n", "    # none yet\n    tokens = 0  # at first\n")],
-    "another layout": [("learning/loop.py", TOKEN_NLL, TOKEN_NLL.replace("1:].to", "1:]\\\n        .to"))],
+    "another layout": [("learning/loop.py", TOKEN_NLL, TOKEN_NLL.replace("(model, batch)", "(\n        model, batch\n    )"))],
     "annotations": [
         ("learning/loop.py", "n: int, steps: int, batch_size: int) -> np.ndarray", "n, steps, batch_size)"),
         ("worlds/op.py", "    order: dict[int, int] = {}", "    order = {}"),

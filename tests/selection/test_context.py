@@ -120,7 +120,7 @@ def test_history_grows_with_what_was_selected(parts):
     assert history.embedding == pytest.approx(first.embedding[[2, 5, 7]])
     assert history.sketch.shape == history.projection.shape == (1, 1024)
     third = SelectionContext(*parts, history, 2)
-    assert third.coverage[[2, 5, 7]] == pytest.approx(np.zeros(3), abs=1e-5)
+    assert third.coverage[[2, 5, 7]] == pytest.approx(np.zeros(3), abs=2e-3)  # in single precision
     assert (np.delete(third.coverage, [2, 5, 7]) > 1e-3).any()
 
 

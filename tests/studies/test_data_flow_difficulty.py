@@ -84,7 +84,7 @@ def test_at_most_the_first_shown_examples_of_the_sample_are_scored():
     run = flow(skill="sort", d=5, n=10, shown=4)
     sample = texts(run.spec.world.sample(5, 10, 3))
     assert run.fit.data == sample
-    assert [e.data for e in run.calls.of("score")][7::8] == [sample[:4]] * 2
+    assert [e.data for e in run.calls.of("score")][13::14] == [sample[:4]] * 2
     assert (run.rows["tokens_distinct"] == sum(len(e.partition("<sep>")[2].split()) for e in sample)).all()  # of all
 
 
@@ -111,14 +111,14 @@ def test_trimming_takes_a_tenth_off_one_end_of_the_mixed_sample(trim):
     "knobs, examples, updates",
     [
         ({"match": "steps"}, 10, 3),
-        ({"match": "tokens", "d": 8}, 6, 2),
-        ({"match": "tokens", "d": 2}, 17, 5),
+        ({"match": "tokens", "d": 14}, 6, 2),
+        ({"match": "tokens", "d": 2}, 27, 8),
         ({"match": "epochs"}, 10, 8),
         ({"match": "epochs", "n": 2}, 2, 3),
     ],
 )
 def test_what_is_held_equal_decides_how_much_is_trained(knobs, examples, updates):
-    run = flow(**{"skill": "sort", "d": 5, "n": 10} | knobs)  # answers of level 5, 8 and 2 have 5, 8 and 3 tokens
+    run = flow(**{"skill": "sort", "d": 5, "n": 10} | knobs)  # answers of level 8, 14 and 2 have 8, 14 and 3
     assert len(run.fit.data) == examples and len(run.fit.batches) == updates
     assert (run.rows["examples"] == examples).all() and (run.rows["updates"] == updates).all()
 

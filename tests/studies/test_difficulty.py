@@ -29,7 +29,7 @@ def run(spec):
     "change, message",
     [
         ({"skill": "chess"}, "skill: expected one of sort, cumsum, op; got 'chess'"),
-        ({"d": 11}, "d: expected one of 0, 2"),
+        ({"d": 15}, "d: expected one of 0, 2, .*, 14; got 15"),
         ({"base": "huge"}, "base: expected one of weak, strong"),
         ({"trim": "hardest"}, "d: expected 0"),
         ({"d": 0, "match": "tokens"}, "d: expected one level"),
@@ -42,20 +42,21 @@ def test_errors_name_expected_and_received(change, message):
 
 
 def test_amounts_by_hand():
-    assert DifficultySpec(d=8, n=90, steps=120).amount() == (90, 120)
-    assert DifficultySpec(d=8, n=90, steps=120, match="tokens").amount() == (56, 75)  # 8 answer tokens against 5
-    assert DifficultySpec(d=2, n=90, steps=120, match="tokens").amount() == (150, 200)
+    assert DifficultySpec(d=14, n=90, steps=120).amount() == (90, 120)
+    assert DifficultySpec(d=14, n=90, steps=120, match="tokens").amount() == (51, 69)  # 14 answer tokens against 8
+    assert DifficultySpec(d=2, n=90, steps=120, match="tokens").amount() == (240, 320)
+    assert DifficultySpec("cumsum", d=8, n=90, steps=120, match="tokens").amount() == (56, 75)  # 8 against 5
     assert DifficultySpec("op", d=2, n=90, steps=120, match="tokens").amount() == (175, 233)  # 17 against 33
     assert DifficultySpec(n=160, match="epochs").amount() == (160, 15)
     assert DifficultySpec(n=160, match="epochs", batch_size=16).amount() == (160, 30)
     assert DifficultySpec(n=8, match="epochs").amount() == (8, 3)
 
 
-@pytest.mark.parametrize("d", [2, 3, 6, 8])
+@pytest.mark.parametrize("d", [2, 3, 8, 14])
 def test_token_match_holds_distinct_tokens(d):
     spec = DifficultySpec(d=d, n=1200, steps=120, match="tokens")
     tokens = sum(len(r.split()) + 1 for r in spec.world.sample(d, spec.amount()[0], 1000)["response"])
-    assert tokens == pytest.approx(6000, rel=0.02)
+    assert tokens == pytest.approx(9600, rel=0.02)
 
 
 def test_execute_is_tidy_and_repeatable(tidy_rows):

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lhas_utils.worlds import LEVEL_WORLDS, DepthWorld, trimmed
-from lhas_utils.worlds.depth import KNOBS, LEVELS, verify
+from lhas_utils.worlds.depth import KNOBS, verify
 
-CELLS = [(skill, d) for skill in KNOBS for d in LEVELS]
+CELLS = [(skill, d) for skill, knob in KNOBS.items() for d in knob.levels]
 
 
 @given(st.sampled_from(CELLS), st.integers(0, 2**20))
@@ -40,25 +40,31 @@ def test_rows_are_checked_by_hand():
     assert not verify("cumsum", {"prompt": "cumsum a4 a4 a4", "response": "a4 a8 a3"})
 
 
+def test_each_skill_has_levels_of_its_own():
+    assert DepthWorld("sort").levels == tuple(range(2, 15)) and DepthWorld("cumsum").levels == tuple(range(2, 9))
+    mixed = np.bincount(DepthWorld("cumsum").sample(0, 700, 1000)["level"])
+    assert len(mixed) == 9 and not mixed[:2].any() and mixed[2:].all()
+
+
 def test_a_level_is_a_bucket_of_lengths():
     world = DepthWorld("sort")
-    assert [world.span(d) for d in (0, 2, 3, 4, 8)] == [(), (2,), (2, 3), (2, 3, 4), (6, 7, 8)]
+    assert [world.span(d) for d in (0, 2, 3, 4, 14)] == [(), (2,), (2, 3), (2, 3, 4), (12, 13, 14)]
     lengths = np.bincount(world.sample(5, 3000, 1000)["level"], minlength=9)
     assert lengths[3:6].sum() == 3000 and (abs(lengths[3:6] - 1000) < 100).all()
     mixed = np.bincount(world.sample(0, 3000, 1000)["level"], minlength=9)
-    assert not mixed[:2].any() and (abs(mixed[2:] - 3000 / 7) < 85).all()
-    assert {d: set(data["level"]) for d, data in world.slices(1000, 4).items()} == {d: {d} for d in LEVELS}
+    assert not mixed[:2].any() and len(mixed) == 15 and (abs(mixed[2:] - 3000 / 13) < 65).all()
+    assert {d: set(data["level"]) for d, data in world.slices(1000, 4).items()} == {d: {d} for d in range(2, 15)}
 
 
 def test_other_skills_come_at_lengths_no_skill_was_seen_at():
-    for skill, (symbols, seen, others) in KNOBS.items():
+    for skill, (levels, symbols, seen, others) in KNOBS.items():
         for kind in ("weak", "strong"):
             rows = DepthWorld(skill).corpus(kind).rows(1000, 1500).to_list()
             found = {name: [r for r in rows if r["prompt"].split()[0] == name] for name in (skill, *others)}
             assert sum(map(len, found.values())) == len(rows) and skill not in others
             assert {r["level"] for r in found[skill]} == set(range(1, seen[kind] + 1))
             assert all(max(int(w[1:]) for w in r["prompt"].split()[1:]) < symbols for r in found[skill])
-            assert all({r["level"] for r in found[name]} == {1, *LEVELS} for name in others)
+            assert all({r["level"] for r in found[name]} == {1, *levels} for name in others)
             assert 0.3 < len(found[skill]) / len(rows) < 0.5
 
 
