@@ -86,6 +86,7 @@ def _two_pools(select, ctx, fresh):
     for order in ((0, 1), (1, 0)):
         one, picks = copy(), {}
         for which in order:
+            _seeded(0)  # global randomness is another rule's
             picks[which] = _call(one, fresh(pool=halves[which]), size // 2, seed=3)
         seen.append(picks)
     same = all(np.array_equal(seen[0][which], seen[1][which]) for which in (0, 1))
@@ -175,13 +176,19 @@ def _nan(select, ctx, fresh):
 
 def _blind(truth, select, ctx, fresh):
     """Tell which column of the ground truth, one taken away at a time, the picks hang on."""
-    picks = _call(select, ctx, len(ctx) // 4)
+    copy = copies(select)
+
+    def alone(ctx):  # what it remembers, and global randomness, are other rules'
+        _seeded(0)
+        return _call(copy(), ctx, len(ctx) // 4)
+
+    picks = alone(ctx)
     for column in TRUTH:
         if column in truth or column not in ctx.pool.column_names:
             continue
         without = altered(ctx, lambda name, x: x, drop=column)
         try:
-            same = np.array_equal(picks, _call(select, without, len(ctx) // 4))
+            same = np.array_equal(picks, alone(without))
         except Exception:  # whatever a selector does where a column is not there
             same = False
         if not same:

@@ -226,6 +226,14 @@ def test_ground_truth_is_declared_by_its_name(capsys):
         check_selector(hard, truth=["quality"])
 
 
+def test_what_is_random_or_remembers_is_not_told_as_something_else(capsys):
+    for select in (global_random, remembers()):
+        check_selector(select)
+        said = capsys.readouterr().out
+        assert "broken  same seed, same picks" in said and "ok      knows no ground truth" in said
+        assert ("ok      two pools of one size" in said) == (select is global_random)
+
+
 def test_the_generator_that_moved_is_named(capsys):
     check_selector(torch_random)
     check_selector(shuffles)

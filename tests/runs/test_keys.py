@@ -164,7 +164,9 @@ NEUTRAL = {
         ("core/seeds.py", "Random streams", "Streams"),
     ],
     "a comment": [("learning/loop.py", "    tokens = 0\n", "    # none yet\n    tokens = 0  # at first\n")],
-    "another layout": [("learning/loop.py", TOKEN_NLL, TOKEN_NLL.replace("(model, batch)", "(\n        model, batch\n    )"))],
+    "another layout": [
+        ("learning/loop.py", TOKEN_NLL, TOKEN_NLL.replace("(model, batch)", "(\n        model, batch\n    )"))
+    ],
     "annotations": [
         ("learning/loop.py", "n: int, steps: int, batch_size: int) -> np.ndarray", "n, steps, batch_size)"),
         ("worlds/op.py", "    order: dict[int, int] = {}", "    order = {}"),

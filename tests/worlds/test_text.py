@@ -8,7 +8,8 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from lhas_utils.core import paths
-from lhas_utils.worlds import SKILLS, TextWorld, describe_corpus, formats, register, sentences, splits, text
+from lhas_utils.worlds import SKILLS, TextWorld, describe_corpus, formats, reading, register, sentences, splits, text
+from lhas_utils.worlds import rows as rows_of
 
 
 def rows(skill, n, start=0, **more):
@@ -127,6 +128,15 @@ def test_one_skill_is_one_stage_and_how_to_name_more_is_said(tmp_path):
     with pytest.raises(ValueError, match=r"expected a skill; got none; .*too few rows, .*; SKILL=COLUMN") as error:
         describe_corpus(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_columns_and_the_limit_stand_behind_the_data(folder):
+    assert reading.length_of(f"{folder}?skill=topic&length=256") == 256 and reading.length_of(str(folder)) == 0
+    assert reading.choices("a?length=9&response=r") == ("a", rows_of.Columns(response="r"))
+    assert reading.choices("a?length=many") == ("a?length=many", rows_of.Columns()), "no number: a name as it stands"
+    odd = folder / "x?length=9"
+    odd.mkdir()
+    assert reading.length_of(str(odd)) == 0, "a folder of this name is a folder"
 
 
 def test_one_prompt_in_all_rows_is_said(tmp_path):
