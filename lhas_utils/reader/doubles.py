@@ -1,6 +1,7 @@
-"""Doubles for a trial: copies of a selector as it came, and contexts whose signals are not what they were."""
+"""Doubles for a trial: copies of a selector as it came, contexts with other signals, global randomness in any state."""
 
 import inspect
+import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from functools import cached_property
 
 import cloudpickle
 import numpy as np
+import torch
 
 from ..selection import SelectionContext
 
@@ -57,3 +59,29 @@ def altered(inner: SelectionContext, change: Callable, drop: str = "") -> Select
             return object.__getattribute__(self, name)
 
     return Altered()
+
+
+def seeded(seed: int) -> None:
+    """Seed Python's, NumPy's and torch's global generators."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def global_state() -> dict[str, str]:
+    """Return the state of each global generator by the name of its library."""
+    name, keys, *rest = np.random.get_state()
+    states = {"random": repr(random.getstate()), "NumPy": repr((name, keys.tolist(), rest))}
+    return states | {"torch": repr(torch.get_rng_state().tolist())}
+
+
+@contextmanager
+def as_it_was() -> Iterator[None]:
+    """Leave the global generators in the state in which they were, whatever happens."""
+    kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    try:
+        yield
+    finally:
+        random.setstate(kept[0])
+        np.random.set_state(kept[1])
+        torch.set_rng_state(kept[2])

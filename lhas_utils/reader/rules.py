@@ -1,10 +1,8 @@
 """What a selector owes, rule by rule: each finding says in words what was broken and what to do about it."""
 
 import inspect
-import random
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -13,7 +11,7 @@ import torch
 
 from ..learning import weights
 from ..selection import SelectionContext, as_indices, checked, name_of
-from .doubles import altered, copies
+from .doubles import altered, as_it_was, copies, global_state, seeded
 from .practice import SCORES, context
 
 TRUTH = ("clean", "kind", "duplicate", "difficulty")  # what only the maker of a world knows
@@ -86,44 +84,20 @@ def _two_pools(select, ctx, fresh):
     for order in ((0, 1), (1, 0)):
         one, picks = copy(), {}
         for which in order:
-            _seeded(0)  # global randomness is another rule's
+            seeded(0)  # global randomness is another rule's
             picks[which] = _call(one, fresh(pool=halves[which]), size // 2, seed=3)
         seen.append(picks)
     same = all(np.array_equal(seen[0][which], seen[1][which]) for which in (0, 1))
     return None if same else f"of two pools of {size} examples, the second got other picks than when it came first"
 
 
-def _seeded(seed: int) -> None:
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-
-
-def _global_state() -> dict[str, str]:
-    """Return the state of each global generator by the name of its library."""
-    name, keys, *rest = np.random.get_state()
-    states = {"random": repr(random.getstate()), "NumPy": repr((name, keys.tolist(), rest))}
-    return states | {"torch": repr(torch.get_rng_state().tolist())}
-
-
-@contextmanager
-def _as_it_was() -> Iterator[None]:
-    kept = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(kept[0])
-        np.random.set_state(kept[1])
-        torch.set_rng_state(kept[2])
-
-
 def _global_randomness(select, ctx, fresh):
     picks = []
     for seed in (12345, 54321):
-        _seeded(seed)
-        before = _global_state()
+        seeded(seed)
+        before = global_state()
         picks.append(_call(select, ctx, len(ctx) // 4))
-        if moved := [name for name, state in _global_state().items() if state != before[name]]:
+        if moved := [name for name, state in global_state().items() if state != before[name]]:
             return f"it moved the global random state of {' and '.join(moved)}"
     return None if np.array_equal(*picks) else "seeding random, NumPy and torch anew changed its picks"
 
@@ -179,7 +153,7 @@ def _blind(truth, select, ctx, fresh):
     copy = copies(select)
 
     def alone(ctx):  # what it remembers, and global randomness, are other rules'
-        _seeded(0)
+        seeded(0)
         return _call(copy(), ctx, len(ctx) // 4)
 
     picks = alone(ctx)
@@ -244,7 +218,7 @@ def findings(select: Callable, ctx: SelectionContext, profile: str, truth: Seque
 
     def tried(rule: str, test: Callable, advice: str, when_raised: str | None = None) -> Finding:
         try:
-            with _as_it_was():
+            with as_it_was():
                 return Finding(rule, test(), advice)
         except Exception as error:
             return Finding(rule, _raised(error, select), when_raised or advice)
