@@ -170,7 +170,7 @@ def compare(
     profile: str = "fast",
     seeds: int | Sequence[int] | None = None,
     truth: str | Sequence[str] = (),
-    data: str = "",
+    data: str | Sequence[RunSpec] = "",
     model: str = "",
 ) -> Race:
     """Run a selector through all stages against known ones; draw the result and return the `Race`.
@@ -183,7 +183,8 @@ def compare(
         against: names in `SELECTORS`, or one name.
         seeds: evaluation seeds, or one, by default two; every selector meets the same worlds.
         truth: columns of the ground truth that it uses, as for `check_selector`.
-        data: a folder, a file or a hub name of your own (`make real`); empty for SkillWorld.
+        data: a folder, a file or a hub name of your own (`make real`); empty for SkillWorld; or the runs of Random in
+            any world, a `RunSpec` a seed, in place of profile and seeds.
         model: with `data`, the hub id or folder of a causal LM; empty for a small one made here.
     """
     if not callable(select):
@@ -201,14 +202,16 @@ def compare(
     name = name_of(select)
     name = "yours" if name in SELECTORS or not name.isidentifier() else name
     specs = _worlds(profile, seeds, data, model)
+    text = bool(data) and isinstance(data, str)
     if data:
+        where = data if text else "this world"
         ctx = at_start(specs[0])
         if lacking := [c for c in declared(truth) if c not in ctx.pool.column_names]:
             raise ValueError(
-                f"{name}: expected of {data} a column {lacking[0]!r}, which its truth names; there is none"
+                f"{name}: expected of {where} a column {lacking[0]!r}, which its truth names; there is none"
             )
         if problem := returned(select, ctx, 3):
-            raise ValueError(f"{name}: on {data}: {problem}")
+            raise ValueError(f"{name}: on {where}: {problem}")
     mine = [replace(s, selector=name) for s in specs]
     theirs = [replace(s, selector=a) for a in against for s in specs]
     if is_live():
@@ -218,7 +221,7 @@ def compare(
     with by_value(select):
         yours = results(mine, select)
     yours["run"] += known["run"].max() + 1
-    rows, metric = pd.concat([known, yours], ignore_index=True), "nll" if data else "exact"
+    rows, metric = pd.concat([known, yours], ignore_index=True), "nll" if text else "exact"
     asked = {"against": against, "profile": profile, "seeds": [s.seed for s in specs], "data": data, "model": model}
     asked["truth"] = [truth] if isinstance(truth, str) else list(truth)
     runs = analysis.carded(rows, metric)
@@ -227,8 +230,12 @@ def compare(
     return race
 
 
-def _worlds(profile: str, seeds: int | Iterable[int] | None, data: str, model: str) -> list[RunSpec]:
+def _worlds(
+    profile: str, seeds: int | Iterable[int] | None, data: str | Sequence[RunSpec], model: str
+) -> list[RunSpec]:
     """Return Random's spec of each seed."""
+    if data and not isinstance(data, str):
+        return [replace(s, selector="random", params=()) for s in data]
     worlds = own_specs(data, model, profile) if data else table1(profile)
     worlds = [s for s in worlds if s.selector == "random"]
     first = [s.seed for s in worlds][:2] if data else (FIRST, FIRST + 1)

@@ -141,6 +141,8 @@ def save(race: Finished, name: str) -> Path:
     """
     if not NAME.fullmatch(name):
         raise ValueError(f"save: expected a name of letters, digits, -, _ and .; got {name!r}")
+    if not isinstance(race.asked["data"], str):
+        raise ValueError("save: expected a race on SkillWorld or on DATA, which one line can name; got specs of runs")
     text = source_of(race.select)
     asked = {"select": name_of(race.select)} | race.asked
     folder = paths.BUILD / "races" / name

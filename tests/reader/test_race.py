@@ -94,6 +94,16 @@ def test_picks_become_data(race, tmp_path):
             race.chosen(**wrong)
 
 
+@pytest.mark.slow
+def test_a_race_in_any_world():
+    spec = replace(table1("smoke")[0], selector="lhas", world=replace(table1("smoke")[0].world, noise=0.6))
+    race = compare(good, against=["random"], data=[spec])
+    assert race.known == (replace(spec, selector="random"),) and race.metric == "exact"
+    assert list(race.table.index) == ["random", "good"]
+    with pytest.raises(ValueError, match="save: expected a race on SkillWorld or on DATA"):
+        race.save("there")
+
+
 def test_talks_are_exported_as_turns(tmp_path):
     turns = [{"role": "system", "content": "s"}, {"role": "user", "content": "q"}]
     rows = [

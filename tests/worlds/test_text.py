@@ -66,8 +66,10 @@ def test_skills_subfolder_single_file_and_hub_give_the_same_rows(folder, tmp_pat
     columns = {"category": "skill", "instruction": "prompt", "output": "response"}
     frame = pd.DataFrame(rows("general", 60) + rows("math", 60)).rename(columns={v: k for k, v in columns.items()})
     hub = DatasetDict({"train": Dataset.from_pandas(frame)})
-    monkeypatch.setattr(formats, "load_dataset", lambda name, configuration: hub)
+    asked = []
+    monkeypatch.setattr(formats, "load_dataset", lambda *names, **how: asked.append((names, how)) or hub)
     assert text.load("owner/name:part")["train"].to_list() == single["train"].to_list()
+    assert asked == [(("owner/name", "part"), {"trust_remote_code": False})], "no code of a data set is run"
 
 
 def test_given_quality_and_difficulty_are_kept(folder):
@@ -160,7 +162,9 @@ def test_hub_failure_is_one_line(monkeypatch):
     monkeypatch.setattr(formats, "load_dataset", fail)
     with pytest.raises(ValueError, match=r"'owner/name'.*ConnectionError: no network"):
         describe_corpus("owner/name")
-    monkeypatch.setattr(formats, "load_dataset", lambda *_: DatasetDict({"test": Dataset.from_list(rows("a", 9))}))
+    monkeypatch.setattr(
+        formats, "load_dataset", lambda *_, **how: DatasetDict({"test": Dataset.from_list(rows("a", 9))})
+    )
     with pytest.raises(ValueError, match="expected a split 'train'; got test"):
         describe_corpus("owner/name")
 
