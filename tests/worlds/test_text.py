@@ -156,7 +156,7 @@ def test_quality_in_some_rows_only(folder):
 
 
 def test_hub_failure_is_one_line(monkeypatch):
-    def fail(*_):
+    def fail(*_, **how):
         raise ConnectionError("no\nnetwork")
 
     monkeypatch.setattr(formats, "load_dataset", fail)
