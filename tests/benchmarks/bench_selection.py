@@ -1,6 +1,7 @@
 """What a selection costs: each selector against a plain forward pass over its pool, in one call of one process."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,23 @@ from lhas_utils.studies.stages import prepared
 from lhas_utils.worlds import WorldSpec
 
 REPEATS, STAGE = 5, 1
+
+
+def resident(line: str) -> float:
+    """Return a line of this process's /proc/self/status (VmRSS: memory now, VmHWM: its peak) in MiB."""
+    status = Path("/proc/self/status").read_text()
+    return float(status.partition(f"{line}:")[2].split()[0]) / 1024
+
+
+def extra(call) -> float:
+    """Return by how many MiB the memory of this process peaks in a call above what it was; nan where Linux is not."""
+    if not Path("/proc/self/clear_refs").exists():
+        call()
+        return np.nan
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    call()
+    return resident("VmHWM") - before
 
 
 def bench_selection():
@@ -47,9 +65,9 @@ def bench_selection():
         plain = min(seconds(forward) for _ in range(3))
         for name in BRANCHED:
             took = seconds(lambda: select(name))
-            rows.append((name, repeat, took, took / plain))
-    found = pd.DataFrame(rows, columns=["selector", "seed", "seconds", "forward_passes"])
-    costs = table(found, ["seconds", "forward_passes"])
+            rows.append((name, repeat, took, took / plain, extra(lambda: select(name))))
+    measured = ["seconds", "forward_passes", "peak_mib"]
+    costs = table(pd.DataFrame(rows, columns=["selector", "seed", *measured]), measured)
     write(paths.data("full") / "costs.csv", to_csv(costs))
     print(f"\n{len(pool)} examples, one thread; forward passes over the pool, repeats in one process")
     print(readable(costs).to_string())

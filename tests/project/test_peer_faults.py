@@ -5,17 +5,21 @@ Each test fails on an implementation with the fault it is named after.
 
 import inspect
 from copy import deepcopy
+from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from lhas_utils.analysis import metrics, statistics
-from lhas_utils.core import ModelSpec
-from lhas_utils.learning import IGNORE, create, encode, with_lora, word_level
+from lhas_utils.core import ModelSpec, TrainSpec
+from lhas_utils.learning import IGNORE, create, encode, fit, score, with_lora, word_level
+from lhas_utils.runs.grids import SMOKE
 from lhas_utils.selection import (
     SELECTORS,
     History,
+    SelectionContext,
     checked,
     clusters,
     coverage,
@@ -24,9 +28,12 @@ from lhas_utils.selection import (
     signals,
     utility_diversity,
 )
+from lhas_utils.studies import RunSpec
+from lhas_utils.studies.stages import execute
 from lhas_utils.worlds import WorldSpec, skill_world
 from lhas_utils.worlds.symbols import DIALECT
 
+WORDS = word_level(DIALECT)
 THREE = np.array([[0, 0, 0], [0.50, 0, 0], [0.60, 0.70, 0], [0.80, 0.65, 0.75]])
 
 
@@ -245,3 +252,91 @@ def test_rliable_ignores_its_random_state():
     np.random.seed(1)
     assert (statistics.resamples(20, seed=1)[0] == first).all()
     assert (statistics.resamples(20, seed=2)[0] != first).any()
+
+
+# ---- data and options -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("build", [lambda seed: WorldSpec(pool_size=200).build(seed)])
+def test_reasoning_gym_shares_questions_between_neighbouring_seeds(build):
+    """Items drawn by `Random(seed + index)` are the next seed's items, moved by one."""
+    for a, b in zip(build(100).stages, build(101).stages):
+        own, other = (
+            [row["prompt"] for row in s.pool if row["difficulty"] == max(s.pool["difficulty"])] for s in (a, b)
+        )
+        assert len(own) > 20 and len(set(own) & set(other)) < 0.05 * len(own)
+
+
+def test_lm_scores_over_prompt_and_answer_are_flattered(small, monkeypatch):
+    """A model that knows the answers and nothing of the prompts has all right; what it says of prompts is not asked."""
+    model, data = small
+    knows = torch.where(data.labels == IGNORE, (data.input_ids + 1) % len(WORDS), data.input_ids).roll(-1, 1)
+    answers = torch.nn.functional.one_hot(knows, len(WORDS)).float() * 50
+    rows = {tuple(ids): i for i, ids in enumerate(data.input_ids.tolist())}
+
+    def forward(input_ids, use_cache):
+        padded = torch.nn.functional.pad(input_ids, (0, data.input_ids.shape[1] - input_ids.shape[1]))
+        own = answers[[rows[tuple(ids)] for ids in padded.tolist()], : input_ids.shape[1]]
+        return SimpleNamespace(logits=knower.head(own))
+
+    knower = SimpleNamespace(device="cpu", eval=lambda: None, head=torch.nn.Identity())
+    knower.head.weight = torch.zeros(len(WORDS), 1)
+
+    class Knower:
+        device, eval = "cpu", staticmethod(lambda: None)
+        get_output_embeddings, __call__ = staticmethod(lambda: knower.head), staticmethod(forward)
+
+    got = score(Knower(), data)
+    assert got["exact"] == got["accuracy"] == 1 and got["nll"] == pytest.approx(0, abs=1e-6)
+    whole = (answers[:, :-1].argmax(-1) == data.input_ids[:, 1:]).float().mean()
+    assert whole < 0.7
+
+
+def test_a_signal_cached_by_name_outlives_its_model(small):
+    """Scores kept under a name or a step number are read back after training; a context is of one model alone."""
+    model, data = deepcopy(small[0]), small[1]
+    pool = skill_world(WorldSpec(pool_size=12, test_size=2), seed=0, validation_size=4).stages[2].pool
+
+    def context():
+        return SelectionContext(model, small[0], pool, data, data, data, History(), 2)
+
+    before = context()
+    first = {name: getattr(before, name).copy() for name in ("loss", "align_current", "embedding")}
+    fit(model, data, [np.arange(12)] * 5, 0.05)
+    after = context()
+    assert not np.allclose(after.loss, first["loss"]) and not np.allclose(after.align_current, first["align_current"])
+    assert np.allclose(after.embedding, first["embedding"])  # frozen, on purpose
+    assert all((getattr(before, name) == values).all() for name, values in first.items())
+
+
+OPTIONS = {
+    "steps": 20,
+    "batch_size": 5,
+    "lr": 3e-3,
+    "match": "tokens",
+    "rank": 2,
+    "probe_steps": (0, 1, 4),
+    "probe_size": 7,
+    "reselect": 2,
+    "curriculum": "easy_first",
+}
+
+
+@pytest.fixture(scope="module")
+def rows_of():
+    spec = RunSpec("loss", 1000, **SMOKE | {"train": replace(SMOKE["train"], steps=24)})
+    default = execute(spec, SELECTORS)[0]
+
+    def of(**train):
+        return execute(replace(spec, train=replace(spec.train, **train)), SELECTORS)[0], default
+
+    return of
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_that_is_accepted_is_not_dropped(name, rows_of):
+    """A trainer that takes `**kwargs` runs its defaults under a name that says otherwise."""
+    assert {*OPTIONS} == {f.name for f in fields(TrainSpec)}
+    rows, default = rows_of(**{name: OPTIONS[name]})
+    assert not rows.equals(default)
