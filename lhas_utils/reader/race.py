@@ -18,7 +18,7 @@ from .apart import apart, known_of
 from .conformance import declared, refusal, seconds_of
 from .doubles import by_value
 from .export import picked, write_rows
-from .own_text import own_specs
+from .own_text import HOW, RISE, own_specs
 from .practice import at_start
 from .rules import returned
 from .saved import save
@@ -218,6 +218,8 @@ def compare(
         new = len(missing(mine, select)) + len(missing(theirs))
         print(f"{new} runs to compute, {len(mine) + len(theirs) - new} from the cache")
     known = results(theirs)
+    if text and "random" in against:
+        print(analysis.gate_line(analysis.gate(known, "nll", RISE), HOW))
     with by_value(select):
         yours = results(mine, select)
     yours["run"] += known["run"].max() + 1

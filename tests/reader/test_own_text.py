@@ -95,9 +95,10 @@ def knows(ctx, budget, *, rng):
 
 
 @pytest.mark.slow
-def test_the_race_on_ones_own_data(tmp_path, build):
+def test_the_race_on_ones_own_data(tmp_path, build, capsys):
     data = folder(tmp_path, "math", "general")
     race = lu.compare(hardest, against=["random"], profile="smoke", data=data)
+    assert capsys.readouterr().out.startswith("Gate "), "before anybody is compared"
     assert list(race.table.index) == ["random", "hardest"] and race.metric == "nll" and race.asked["data"] == data
     assert (race.table["current"] < 0).all(), "minus the NLL"
     assert len(race.chosen(stage=1)) == 6 and set(race.chosen()["skill"]) == {"math", "general"}
