@@ -31,11 +31,10 @@ def cost(seconds: float, n: int) -> str:
     stages, seeds, pool = RACE
     if seconds < SLOW:
         return ""
-    calls = stages * seeds
-    minutes = f"{seconds * calls / 60:.0f} minutes and more"
-    return (
-        f"a call takes {seconds:.0f} s on {n} examples; a race makes {calls} calls on {pool} examples each: {minutes}"
-    )
+    whole = seconds * stages * seeds
+    least = f"{whole / 60:.0f} minutes" if whole >= 90 else f"{whole:.0f} seconds"
+    race = f"a race makes {stages * seeds} calls on {pool} examples each: {least} and more"
+    return f"a call takes {seconds:.0f} s on {n} examples; {race}"
 
 
 def seconds_of(select: Callable, ctx: SelectionContext) -> float:

@@ -249,6 +249,7 @@ def test_a_slow_call_is_told_with_the_cost_of_a_race(capsys, monkeypatch):
         "slow    a call takes 30 s on 48 examples; a race makes 10 calls on 750 examples each: 5 minutes and more"
     )
     assert conformance.cost(0.9, 48) == ""
+    assert conformance.cost(2.0, 48).endswith(": 20 seconds and more")
     assert conformance.cost(120.0, 48).endswith(": 20 minutes and more")
     stages, _, pool = conformance.RACE
     assert stages == len(lu.WorldSpec().build(100).stages) and pool == lu.WorldSpec().pool_size
