@@ -157,7 +157,7 @@ lint: environment ## ruff: rules and layout
 mutants: environment ## plant every fault of tests/mutants, one at a time, in a copy; a test must see it (10 min)
 	@exec "$$PY" tests/mutants/run_mutants.py -j "$$JOBS"
 bench: environment ## speed comparisons of tests/benchmarks (peers: pip install '.[bench]')
-	@$(PYTEST) -o python_files='bench_*.py' -o python_functions='bench_*' -q -s tests/benchmarks
+	@$(PYTEST) -W ignore -o python_files='bench_*.py' -o python_functions='bench_*' -q -s tests/benchmarks
 
 ##@ For maintainers
 refresh: $(BUILT) ## store the outputs of PROFILE=fast in notebooks/ (the only way outputs enter git)

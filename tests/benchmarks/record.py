@@ -1,0 +1,56 @@
+"""Two ways to one answer, timed in turns in one process; what came out is kept in `figures/data/bench.csv`."""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from lhas_utils.core import paths, write
+from lhas_utils.runs import to_csv
+
+FILE = paths.data("full") / "bench.csv"
+KEYS = ["benchmark", "peer", "size"]
+REPEATS = 5
+
+
+def machine() -> str:
+    """Return the processor, its cores and the version of torch."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return f"{name}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} thread"
+
+
+def keep(benchmark: str, peer: str, size: str, **values) -> None:
+    """Write one line of the table; a line of the same benchmark, peer and size gives way to it."""
+    row = pd.DataFrame([{"benchmark": benchmark, "peer": peer, "size": size} | values | {"machine": machine()}])
+    if FILE.exists():
+        old = pd.read_csv(FILE)
+        same = (old[KEYS].astype(str) == row[KEYS].astype(str).iloc[0]).all(axis=1)
+        row = pd.concat([old[~same], row])
+    write(FILE, to_csv(row.sort_values(KEYS)))
+    print(f"\n{benchmark} | {peer} | {size}: " + ", ".join(f"{k} {v:.3g}" for k, v in values.items()))
+
+
+def against(benchmark: str, peer: str, size: str, theirs: Callable, ours: Callable, repeats: int = REPEATS) -> tuple:
+    """Time both sides in turns, keep the ratio theirs / ours and its spread; return both answers.
+
+    The first call of each side, which compiles and fills caches, is not timed.
+    """
+    answers, ratios, seconds = (theirs(), ours()), [], []
+    for _ in range(repeats):
+        pair = []
+        for side in (theirs, ours):
+            start = time.perf_counter()
+            side()
+            pair.append(time.perf_counter() - start)
+        seconds.append(pair[1])
+        ratios.append(pair[0] / pair[1])
+    spread = {"ratio": np.median(ratios), "low": min(ratios), "high": max(ratios)}
+    keep(benchmark, peer, size, seconds=np.median(seconds), **spread, repeats=repeats)
+    return answers
