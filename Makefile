@@ -15,7 +15,7 @@ VENV    ?= .venv
 LIMIT   := $(filter-out file,$(origin JOBS))
 # Values are data: taken as written, and read by recipes from the environment ("$$ID"), so that neither make
 # nor a shell ever takes a part of one for code.
-INPUTS  := PROFILE JOBS VENV PYTHON DATA SKILL PROMPT RESPONSE MODEL ID METRIC ONLINE UPGRADE LAB_ARGS PYTEST_ARGS
+INPUTS  := PROFILE JOBS VENV PYTHON DATA SKILL PROMPT RESPONSE LENGTH MODEL FILE ID METRIC ONLINE UPGRADE LAB_ARGS PYTEST_ARGS
 $(foreach name,$(INPUTS),$(eval override export $(name) := $$(value $(name))))
 
 # ---- refuse nonsense before any work -----------------------------------------------------------
@@ -26,7 +26,7 @@ $(call one_of,PROFILE,smoke fast full published,smoke or fast or full or publish
 $(call one_of,JOBS,$(shell echo {1..256}),a whole number from 1 to 256)
 $(foreach name,PROFILE JOBS,$(eval override $(name) := $$(strip $$($(name)))))
 $(call needs,real,DATA,as in  make real DATA=path/to/folder-or-hub-name [MODEL=hub-id-or-path])
-$(call needs,claim,ID,a claim of claims.yml as in  make claim ID=C03)
+$(call needs,claim,ID,a claim of claims.yml as in  make claim ID=C03)$(call needs,race,FILE,as in  make race FILE=build/races/NAME/race.py)
 $(if $(and $(call goal,refresh),$(filter-out fast,$(PROFILE))),$(error make refresh stores the outputs of PROFILE=fast))
 
 # ---- what there is -----------------------------------------------------------------------------
@@ -85,7 +85,7 @@ WORKERS := $$("$$PY" -c "import xdist" 2> /dev/null && echo "-n $$JOBS --dist lo
 LINT    := if "$$PY" -c "import ruff" 2> /dev/null; then "$$PY" -m ruff check --quiet .ci $(wildcard lhas_utils notebooks tests) && \
 	"$$PY" -m ruff format --check .ci $(wildcard lhas_utils tests); else echo "lint skipped: ruff is not in this environment"; fi
 
-.PHONY: help env environment lock all test check lint figures claims claim judge verify readme refresh html lab bench mutants real clean distclean $(NUMBERS)
+.PHONY: help env environment lock all test check lint figures claims claim judge verify readme refresh html lab bench mutants race real clean distclean $(NUMBERS)
 
 ##@ Start here
 help: ## this list
@@ -117,15 +117,13 @@ figures: $(BUILT) ## every figure, with where it lies
 	find $(FIGURES) -maxdepth 1 -name '*.pdf' 2> /dev/null | sort | sed 's/^/  /'
 claims: $(BUILT) ## the claims table: what held up, claim by claim
 claim: environment ## one claim, with just the runs it needs:  make claim ID=C03
-	@exec $(LHAS) claim --profile $(PROFILE) -- "$$ID"
+race: environment ## a saved race, or a selector in a file, once more:  make race FILE=build/races/NAME/race.py
 judge: environment ## every verdict again from the published rows, compared with claims.csv (METRIC=exact, nll or accuracy decides)
 verify: $(BUILT) ## compare this machine's run with the published one, metric by metric
 html: $(BUILT) ## a static site of the executed notebooks in build/html
-claims verify html:
-	@exec $(LHAS) $@ --profile $(PROFILE)
-judge readme:
-	@exec $(LHAS) $@ $(if $(filter judge,$@),--metric="$$METRIC")
-real: environment ## the protocol on real text:  make real DATA=folder-or-hub-name [MODEL=hub-id-or-path] [SKILL= PROMPT= RESPONSE=column]
+claims verify html judge readme claim race:
+	@exec $(LHAS) $@ --profile $(PROFILE) $(if $(filter judge,$@),--metric="$$METRIC") $(if $(filter claim,$@),-- "$$ID") $(if $(filter race,$@),-- "$$FILE")
+real: environment ## the protocol on real text:  make real DATA=folder-or-hub-name [MODEL=hub-id-or-path] [SKILL= PROMPT= RESPONSE=column] [LENGTH=tokens]
 	@for name in DATA MODEL; do   # what is no file here is a name of the hub: the network, and the reader's own hub cache
 	  value=$${!name}
 	  if [ -e "$$value" ]; then [[ $$value == /* ]] || printf -v $$name %s "$$PWD/$$value"
@@ -136,8 +134,8 @@ real: environment ## the protocol on real text:  make real DATA=folder-or-hub-na
 	    echo "make real: $$name=\"$$value\" does not exist: expected a folder, a file or a hub name like owner/name" >&2; exit 2
 	  fi
 	done
-	mark='?'   # columns go with the data, as in  folder?skill=topic&prompt=query
-	for name in SKILL PROMPT RESPONSE; do [ -z "$${!name}" ] || { DATA+="$$mark$${name,,}=$${!name}"; mark='&'; }; done
+	mark='?'   # columns and the limit go with the data, as in  folder?skill=topic&prompt=query&length=256
+	for name in SKILL PROMPT RESPONSE LENGTH; do [ -z "$${!name}" ] || { DATA+="$$mark$${name,,}=$${!name}"; mark='&'; }; done
 	mkdir -p build/home && $(LHAS) real --profile $(PROFILE) --data="$$DATA" --model="$$MODEL"
 	[ ! -e notebooks/07_real_llm.ipynb ] || exec $(EXECUTE) notebooks/07_real_llm.ipynb build/real PROFILE=$(PROFILE) DATA="$$DATA" MODEL="$$MODEL"
 

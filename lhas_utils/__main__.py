@@ -6,8 +6,8 @@ import sys
 from . import claims
 from .core import VIEWS
 from .learning import quiet
-from .reader import Setup, readme, site, stored
-from .runs import NOTEBOOKS, fill, missing, publish_rows, run_text, specs
+from .reader import Setup, readme, run_again, run_text, site, stored
+from .runs import NOTEBOOKS, fill, missing, publish_rows, specs
 
 
 def run(notebooks: list[str], profile: str) -> None:
@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     verbs = {  # verb -> (function, what it takes)
         "run": (run, ("notebooks", "profile")),
         "real": (real, ("data", "model", "profile")),
+        "race": (run_again, ("file",)),
         "claims": (claims.ledger.show_lines, ()),
         "claim": (claim, ("claim", "profile")),
         "publish": (publish, ("experiments", "profile")),
@@ -69,6 +70,7 @@ def main(argv: list[str] | None = None) -> None:
     commands.choices["claim"].add_argument("claim", metavar="ID")
     commands.choices["real"].add_argument("--data", required=True)
     commands.choices["real"].add_argument("--model", default="")
+    commands.choices["race"].add_argument("file", metavar="FILE")
     args = parser.parse_args(argv)
     function, names = verbs[args.verb]
     quiet()

@@ -8,6 +8,7 @@ from .gate import gate, gate_line, rises
 from .level_gate import difficulty_gate, learnt, level_reach
 from .lhas_map import cell_words, differences_by_cell, map_runs
 from .optimum import by_slice, difficulty_rows, difficulty_runs, grid, measures, per_run, ridge
+from .scorecard import LEVELS, carded, first_gain, overlap, scorecard
 from .statistics import differences, readable
 from .summary import arms, runs, summary
 from .tables import (

@@ -19,8 +19,25 @@ from ..selection import entropy as entropy
 
 
 def own_scores(R: ArrayLike, W: ArrayLike) -> np.ndarray:
-    """Return Perf(M_s, V_t) for all s, t, shape (T+1, T): R W^T."""
-    return np.asarray(R, float) @ np.asarray(W, float).T
+    """Return Perf(M_s, V_t) for all s, t, shape (T+1, T): R W^T.
+
+    Raises:
+        ValueError: R is not (T+1) x J for the T x J stage mixtures W.
+    """
+    R, W = np.asarray(R, float), np.asarray(W, float)
+    if R.ndim != 2 or W.ndim != 2 or R.shape != (len(W) + 1, W.shape[1]):
+        wanted = f"expected (T+1) x J for W of shape {W.shape} (T x J); the first row is the base model"
+        raise ValueError(f"score matrix R: {wanted}; got shape {R.shape}")
+    return R @ W.T
+
+
+def _square(R: ArrayLike) -> np.ndarray:
+    """Return a score matrix of T pure stages, one column each."""
+    R = np.asarray(R, float)
+    if R.ndim != 2 or len(R) != R.shape[1] + 1:
+        wanted = "expected (T+1) x T, a column a stage and the base model in the first row"
+        raise ValueError(f"score matrix R: {wanted}; got shape {R.shape}")
+    return R
 
 
 def current(R: ArrayLike, W: ArrayLike) -> float:
@@ -73,13 +90,13 @@ def forgetting(R: ArrayLike, definition: str = "chaudhry") -> float:
     - `clipped`: like `chaudhry` but the maximum includes the last row, so never negative.
 
     Raises:
-        ValueError: for another definition.
+        ValueError: for another definition, or another shape than (T+1) x T.
 
     >>> a = [[0, 0, 0], [.50, 0, 0], [.60, .70, 0], [.80, .65, .75]]
     >>> [round(forgetting(a, d), 3) for d in ("chaudhry", "bwt", "clipped", "first_minus_last")]
     [-0.075, 0.125, 0.025, -0.125]
     """
-    R = np.asarray(R, float)
+    R = _square(R)
     T = len(R) - 1
     if T < 2:
         return 0.0
@@ -96,12 +113,12 @@ def forgetting(R: ArrayLike, definition: str = "chaudhry") -> float:
 
 
 def forward_transfer(R: ArrayLike) -> float:
-    """Return FWT = mean over j >= 2 of R[j-1, j] - R[0, j]; the baseline is the base model.
+    """Return FWT = mean over j >= 2 of R[j-1, j] - R[0, j]; the baseline is the base model; 0 for one stage.
 
     The paper does not define it; this is arXiv:1706.08840 with M_0 in place of a random initialisation.
     """
-    R = np.asarray(R, float)
-    return float(np.mean([R[j, j] - R[0, j] for j in range(1, R.shape[1])]))
+    R = _square(R)
+    return float(np.mean([R[j, j] - R[0, j] for j in range(1, R.shape[1])] or [0.0]))
 
 
 def imbalance(scores: ArrayLike) -> float:
@@ -236,8 +253,10 @@ def adaptation_tokens(rows: pd.DataFrame, metric: str = "accuracy") -> pd.DataFr
         rows: tidy rows of several runs with columns `run` and `seed`.
 
     Returns:
-        DataFrame run, adaptation_tokens, censored (share of the probed stages).
+        DataFrame run, adaptation_tokens, censored (share of the probed stages); no number where one stage is all.
     """
+    if not (rows["split"] == "probe").any():
+        return pd.DataFrame({"run": rows["run"].unique(), "adaptation_tokens": np.nan, "censored": np.nan})
     probe = higher_is_better(rows[rows["split"] == "probe"])
     wide = probe.pivot(index=["seed", "stage", "step", "run"], columns="metric", values="value").reset_index()
     grid = sorted(wide["step"].unique())

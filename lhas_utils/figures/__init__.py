@@ -17,6 +17,7 @@ from .comparisons import (
 )
 from .lhas_figures import lhas_map
 from .maps import heatmap, regimes
+from .pick_figures import picks
 from .sidecar import save_figure
 from .style import COLOURS, LABELS, MARKERS, NAMES, UNITS, forest, interval, show, side, style, style_of, subplots
 from .words import found

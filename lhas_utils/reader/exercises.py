@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from ..selection import SELECTORS, standardise, top_k
-from .conformance import returned
 from .practice import context
+from .rules import returned
 
 lu = SimpleNamespace(SELECTORS=SELECTORS, standardise=standardise, top_k=top_k)  # solutions are shown as students write
 

@@ -9,10 +9,11 @@ import pandas as pd
 from datasets import Dataset
 
 from ..core import number
-from ..learning import copy_of, encode, load_base
+from ..learning import copy_of, encode, load_base, with_lora
 from ..runs import table1
 from ..runs.grids import FIRST
 from ..selection import History, SelectionContext, checked
+from ..studies import RunSpec
 
 SCORES = tuple(
     "loss el2n nuclear_norm grad_norm align_current align_proxy cosine_proxy quality difficulty coverage".split()
@@ -48,6 +49,16 @@ def context(
 def _parts(profile: str, seed: int):
     spec = table1("smoke" if profile == "smoke" else "full")[0]
     return spec.world.build(seed), *load_base(spec.model, spec.corpus, seed)
+
+
+def at_start(spec: RunSpec, most: int = 100) -> SelectionContext:
+    """Return the context of a run's first stage, with `most` examples of its pool at most."""
+    world, (words, base) = spec.world.build(spec.seed), load_base(spec.model, spec.corpus, spec.seed)
+    stage = world.stages[0]
+    pool = stage.pool.select(range(min(most, len(stage.pool))))
+    sets = (encode(d, words, spec.world.max_length) for d in (pool, stage.validation, world.proxy))
+    model = base if spec.train.rank is None else with_lora(copy_of(base), spec.train.rank, spec.seed)
+    return SelectionContext(model, copy_of(base), pool, *sets, History(), 0)
 
 
 def explain(select: Callable, ctx: SelectionContext, budget: int | None = None, seed: int = 0) -> pd.DataFrame:

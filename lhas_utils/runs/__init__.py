@@ -7,4 +7,5 @@ from .grids import DEVELOPMENT, SMOKE, TABLE1, table1
 from .lhas_grids import ABLATIONS, ARMS, CELLS, PROXIES, ROUNDS, SURVIVORS, WEIGHTS, as_text, design, weights
 from .provenance import provenance, publish_rows
 from .published import from_csv, is_published, published, to_csv
-from .text_grids import base_line, run_text, text_specs
+from .text_grids import base_line, measured, text_specs, trials
+from .text_lengths import cut, cut_line, lengths, limit_for

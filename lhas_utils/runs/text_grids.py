@@ -8,14 +8,15 @@ pools, test sets and training order.
 from dataclasses import replace
 from pathlib import Path
 
-import torch
+import pandas as pd
 
-from ..core import PROFILES, ModelSpec, TrainSpec, choose, number
-from ..learning import check_model
+from ..core import PROFILES, Checkpoint, ModelSpec, TrainSpec, choose, number
+from ..learning import check_model, tokenizer
 from ..selection import PAPER
 from ..studies import RunSpec
-from ..worlds import TextWorld, describe_corpus, register
-from .cache import fill, missing
+from ..worlds import TextWorld, length_of, register, registered
+from .grids import DEVELOPMENT
+from .text_lengths import lengths, limit_for
 
 SMALL = {  # sizes of the generated sentences' world; base model; training
     "world": {"pool_size": 120, "test_size": 32, "max_length": 48, "vocabulary": 512},
@@ -28,7 +29,7 @@ GIVEN = {  # the same for data that the reader brings
     "train": TrainSpec(steps=60, batch_size=8, lr=1e-3, probe_steps=(0, 5, 10, 20)),
 }
 PRETRAINED = {  # and with a checkpoint: LoRA of rank 16
-    "world": {"max_length": 128, "vocabulary": 0},
+    "world": {"vocabulary": 0},
     "train": TrainSpec(steps=60, batch_size=8, lr=3e-4, rank=16, probe_steps=(0, 5, 10, 20)),
 }
 SMOKE = {
@@ -43,11 +44,23 @@ SIZES = {  # profile -> number of seeds, selectors
 }
 
 
+LONGEST = 256  # tokens of an example at most, where the data choose
+LONGEST_GPU = 1024
+FACTORS = {  # profile -> (of the steps, of the step size) of the recipe, tried in this order
+    "smoke": ((1, 1), (1, 0.1)),
+    "fast": ((1, 1), (1, 0.3), (1, 0.1), (0.3, 0.1), (3, 1)),
+    "full": ((1, 1), (1, 0.3), (1, 0.1), (0.3, 0.1), (3, 1), (3, 0.3)),
+}
+
+
 def text_specs(data: str = "", model: str = "", profile: str = "fast", pool: int = 0, seeds: int = 0) -> list[RunSpec]:
-    """Check data and model and return the runs on them.
+    """Check data and model and return the runs on them, with the training of the recipe.
+
+    An example has at most as many tokens as the data say (`worlds.length_of`), else as keep 95 % of every skill's
+    examples whole: at most 256, on a GPU 1,024.
 
     Args:
-        data: a folder, a `.jsonl` file or a hub name (`worlds.reading`); empty for the generated sentences.
+        data: a folder, a file or a hub name (`worlds.reading`); empty for the generated sentences.
         model: hub id or path of a causal LM; empty for the small model made here.
         pool, seeds: examples a stage and number of seeds; 0 for the profile's own.
     """
@@ -58,8 +71,12 @@ def text_specs(data: str = "", model: str = "", profile: str = "fast", pool: int
     if profile == "smoke":
         recipe = SMOKE | ({"train": replace(SMOKE["train"], rank=2)} if model else {})
     base = check_model(model) if model else recipe["model"]
-    sizes = recipe["world"] | ({"pool_size": pool} if pool else {})
+    length = length_of(data)
+    sizes = recipe["world"] | ({"pool_size": pool} if pool else {}) | ({"max_length": length} if length else {})
     world = TextWorld(register(data), **sizes)
+    if "max_length" not in sizes:
+        most = LONGEST_GPU if model and base.device == "cuda" else LONGEST
+        world = replace(world, max_length=limit_for(measured(world, base), most))
     return [
         RunSpec(name, seed, world=world, model=base, train=recipe["train"])
         for seed in range(seeds or many)
@@ -67,25 +84,39 @@ def text_specs(data: str = "", model: str = "", profile: str = "fast", pool: int
     ]
 
 
+def measured(world: TextWorld, base) -> pd.DataFrame:
+    """Return the lengths of a world's texts in tokens of a base model's tokenizer (`text_lengths.lengths`).
+
+    A chat template that does not take the data's turns is a `ValueError` that names MODEL.
+    """
+    try:
+        return lengths(registered(world.data), tokenizer(base, world.corpus))
+    except ValueError as error:
+        if not isinstance(base, Checkpoint) or str(error).startswith("MODEL"):
+            raise
+        raise ValueError(f"MODEL {base.name!r}: {error}") from None
+
+
+def trials(specs: list[RunSpec], profile: str) -> list[RunSpec]:
+    """Return Random's run on a development seed for every training that may be chosen, the recipe's own first."""
+    base = replace(specs[0], selector="random", seed=DEVELOPMENT[0])
+    out = []
+    for steps, lr in FACTORS[choose("profile", profile, PROFILES)]:
+        train = replace(base.train, steps=round(steps * base.train.steps), lr=lr * base.train.lr)
+        out.append(replace(base, train=train))
+    return out
+
+
 def base_line(specs: list[RunSpec]) -> str:
     """Return one sentence that says which base model the runs start from."""
     model, world = specs[0].model, specs[0].world
     if not isinstance(model, ModelSpec):
-        where = "a GPU, bfloat16" if torch.cuda.is_available() else "the CPU, float32"
-        return f"base: {Path(model.name).name}, LoRA rank {specs[0].train.rank}, on {where}"
+        where = {"cuda": "a GPU", "cpu": "the CPU"}[model.device]
+        template = tokenizer(model, world.corpus).chat_template
+        talk = "each example as a talk by its chat template" if template else "without a chat template, it has none"
+        return f"base: {Path(model.name).name}, LoRA rank {specs[0].train.rank}, on {where} in {model.dtype}, {talk}"
     size = f"width {model.hidden}, {model.layers} layers, {model.steps} steps"
     return (
         f"base: no MODEL given, so a byte-pair tokenizer ({world.vocabulary} tokens) and a small Llama-class model "
         f"({size}) are trained on the training text first"
     )
-
-
-def run_text(data: str, model: str = "", profile: str = "fast") -> None:
-    """Check `data` and `model`, then fill the run cache that notebook 07 reads, with progress and ETA."""
-    if data:
-        print(f"data: {describe_corpus(data)}", flush=True)
-    specs = text_specs(data, model, profile)
-    todo = len(missing(specs))
-    print(base_line(specs), flush=True)
-    print(f"runs: {len(specs)} at profile {profile}, {len(specs) - todo} in the cache, {todo} to compute", flush=True)
-    fill(specs)

@@ -3,9 +3,10 @@
 from ..core import Registry
 from .depth import DepthWorld, trimmed
 from .op import OpWorld
+from .reading import length_of
 from .skill import DOMAINS, ORDERS, SEQUENCES, SKILLS, WorldSpec, skill_world, stage_weights
 from .symbols import solve
-from .text import TextWorld, describe_corpus, register
+from .text import TextWorld, describe_corpus, register, registered
 from .types import Corpus, LevelWorld, Stage, StageWorld, World
 
 LEVEL_WORLDS: dict[str, LevelWorld] = Registry(  # skills of the difficulty study

@@ -212,7 +212,7 @@ def hub(name: str) -> Iterator[tuple[str, str | None, Rows]]:
     """Yield (skill, split, rows) of a hub data set, `owner/name` or `owner/name:configuration`."""
     name, _, configuration = name.partition(":")
     try:
-        data = load_dataset(name, configuration or None)
+        data = load_dataset(name, configuration or None, trust_remote_code=False)
     except Exception as error:  # the hub client raises errors of many libraries
         raise ValueError(
             f"DATA {name!r}: no such folder or file, and the hub gave no data set ({_short(error)})"

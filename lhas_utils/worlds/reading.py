@@ -10,21 +10,35 @@ from .formats import FORMATS, Rows, hub, sources
 from .rows import Columns, Unusable, read_row
 from .splits import MOST, Deal
 
-CHOICE = r"(?:skill|prompt|response)=[^&]+"
+CHOICE = r"(?:(?:skill|prompt|response)=[^&]+|length=\d+)"
 CHOICES = re.compile(rf"(.+)\?({CHOICE}(?:&{CHOICE})*)", re.DOTALL)
+
+
+def _asked(data: str) -> tuple[str, dict[str, str]]:
+    found = CHOICES.fullmatch(data)
+    if not found or Path(data).expanduser().exists():
+        return data, {}
+    pairs = (pair.split("=", 1) for pair in found[2].split("&"))
+    return found[1], {name: value.strip() for name, value in pairs}
 
 
 def choices(data: str) -> tuple[str, Columns]:
     """Return where the data lie and the columns that are named behind a question mark.
 
-    >>> choices("owner/name:main?skill=subject&response=chosen")
+    >>> choices("owner/name:main?skill=subject&response=chosen&length=256")
     ('owner/name:main', Columns(prompt='', response='chosen', skill='subject'))
     """
-    found = CHOICES.fullmatch(data)
-    if not found or Path(data).expanduser().exists():
-        return data, Columns()
-    pairs = (pair.split("=", 1) for pair in found[2].split("&"))
-    return found[1], Columns(**{name: value.strip() for name, value in pairs})
+    where, asked = _asked(data)
+    return where, Columns(**{name: value for name, value in asked.items() if name != "length"})
+
+
+def length_of(data: str) -> int:
+    """Return the tokens of an example at most, as named behind a question mark; 0 where they are not.
+
+    >>> length_of("owner/name?length=256"), length_of("owner/name?skill=subject")
+    (256, 0)
+    """
+    return int(_asked(data)[1].get("length", 0))
 
 
 @dataclass(frozen=True)
@@ -52,7 +66,7 @@ def read_rows(data: str, most: int = MOST) -> Reading:
 
     Args:
         data: a folder, a file (`formats.FORMATS`, also `.gz`), a folder of `save_to_disk` or a hub name
-            `owner/name[:configuration]`; behind it, `?skill=COLUMN&prompt=COLUMN&response=COLUMN`, any of the three.
+            `owner/name[:configuration]`; behind it any of `?skill=COLUMN&prompt=COLUMN&response=COLUMN&length=TOKENS`.
         most: rows of a skill's split that are kept, a fixed sample of them.
     """
     where, columns = choices(data)

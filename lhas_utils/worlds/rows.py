@@ -10,19 +10,29 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .turns import as_context, as_response, as_turns, rendered, unpacked
+
 SYSTEM = ("system", "system_prompt", "system_message", "history")  # stands before the prompt
 PROMPT = ("prompt", "instruction", "question", "problem", "query", "input", "inputs")  # first found first taken
 CONTEXT = (  # stands after it
     *("input", "inputs", "context", "passage", "document", "article", "paragraph", "background"),
     *("choices", "options"),
 )
-RESPONSE = ("response", "output", "completion", "solution", "generated_solution", "answer", "target", "targets")
+RESPONSE = (
+    "response",
+    "output",
+    "completion",
+    "solution",
+    "generated_solution",
+    "answer",
+    "target",
+    "targets",
+    "answers",
+)
+PACKED = ("prompt", "completion", "chosen", "answer", "answers", "choices", "options")  # may be lists written as text
 TURNS = ("messages", "conversations", "conversation", "dialogue", "dialog", "chat")
 SKILL = ("skill", "category")
 NUMBERS = {"quality": (-math.inf, math.inf), "difficulty": (0, 1)}  # optional fields and their ranges
-ROLES = {"human": "user", "prompter": "user", "gpt": "assistant", "chatgpt": "assistant", "model": "assistant"} | {
-    "bot": "assistant"
-}
 WAYS_OUT = {  # of preference data: where the prompt stands
     True: "RESPONSE=chosen trains on the chosen ones",
     False: r"""jq -c '(.chosen | split("\n\nAssistant:")) as $p | {prompt: ($p[:-1] | join("\n\nAssistant:")), """
@@ -66,12 +76,13 @@ def read_row(place: str, values: object, columns: Columns = Columns()) -> tuple[
     if not isinstance(values, Mapping):
         raise ValueError(f"{place}: expected a JSON object; got {type(values).__name__}")
     row = {str(name).strip().lower(): value for name, value in values.items()}
+    row |= {name: unpacked(row[name]) for name in (*TURNS, *PACKED) if name in row}
     turns, response, used = _parts(place, row, columns)
     if not any(turn["role"] != "system" for turn in turns):
         raise Unusable("no user turn before the last assistant turn" if not used & {*PROMPT} else "the prompt is blank")
     if not response.strip():
         raise Unusable("the response is blank")
-    prompt = _rendered(turns)
+    prompt = rendered(turns)
     try:
         (prompt + response).encode()
     except UnicodeEncodeError:
@@ -93,12 +104,12 @@ def _parts(place: str, row: dict, columns: Columns) -> tuple[list[dict], str, se
     if not prompts and answers and isinstance(row[answers[0]], list):
         whole = answers  # `chosen` may hold the whole conversation
     system = _present(row, SYSTEM)
-    before = [turn for name in system for turn in _turns(place, name, row[name], "system")]
+    before = [turn for name in system for turn in as_turns(place, name, row[name], "system")]
     if whole:
         talk = row[whole[0]] or []
         if not isinstance(talk, (list, tuple)):
             raise ValueError(f"{place}: expected {whole[0]!r} to be a list of turns; got {str(talk)[:60]!r}")
-        turns = _turns(place, whole[0], talk)
+        turns = as_turns(place, whole[0], talk)
         last = max((i for i, turn in enumerate(turns) if turn["role"] == "assistant"), default=None)
         if last is None:
             raise Unusable("no assistant turn")
@@ -113,17 +124,16 @@ def _parts(place: str, row: dict, columns: Columns) -> tuple[list[dict], str, se
                 f"{place}: expected a {name!r} (or {', '.join(usual[1:5])}, or messages); got only {got}; "
                 f"{name.upper()}=COLUMN names another"
             )
-    context = {c: _context(place, c, row[c]) for c in _present(row, CONTEXT) if c not in (*prompts, *answers)}
-    turns = [turn for name in prompts for turn in _turns(place, name, row[name], "user")]
+    context = {c: as_context(place, c, row[c]) for c in _present(row, CONTEXT) if c not in (*prompts, *answers)}
+    turns = [turn for name in prompts for turn in as_turns(place, name, row[name], "user")]
     extra = [text for text in context.values() if text]
     if all(turn["role"] == "user" for turn in turns):
         parts = [part for part in (*(turn["content"] for turn in turns), *extra) if part.strip()]
         turns = [{"role": "user", "content": "\n\n".join(parts)}] if parts else []
     elif extra:
         turns[-1] = turns[-1] | {"content": "\n\n".join([turns[-1]["content"], *extra])}
-    replies = _turns(place, answers[0], row[answers[0]], "assistant")
-    said = [turn["content"] for turn in replies if turn["role"] == "assistant"]
-    return before + turns, said[-1] if said else "", {*prompts, answers[0], *filter(context.get, context), *system}
+    said = as_response(place, answers[0], row[answers[0]])
+    return before + turns, said, {*prompts, answers[0], *filter(context.get, context), *system}
 
 
 def _present(row: dict, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -138,61 +148,6 @@ def _named(place: str, row: dict, name: str, usual: tuple[str, ...]) -> tuple[st
     if missing := [part for part in wanted if part not in row]:
         raise ValueError(f"{place}: expected a column {missing[0]!r}, as named; got {', '.join(map(repr, row))}")
     return wanted
-
-
-def _turns(place: str, name: str, value: object, role: str = "") -> list[dict]:
-    """Return a column's value as turns; text is one turn of `role`, a list of texts takes turns, user first."""
-    if not isinstance(value, (list, tuple)):
-        text = _text(place, name, value)
-        return [{"role": role, "content": text}] if text.strip() else []
-    flat = [v for item in value for v in (item if isinstance(item, (list, tuple)) else [item])]
-    if all(isinstance(v, str) for v in flat):
-        return [{"role": ("user", "assistant")[i % 2], "content": v} for i, v in enumerate(flat)]
-    out = []
-    for item in flat:
-        keys = item if isinstance(item, Mapping) else {}
-        who = next((k for k in ("role", "from", "speaker") if k in keys), None)
-        said = next((k for k in ("content", "value", "text") if k in keys), None)
-        if who is None or said is None:
-            raise ValueError(f"{place}: expected {name!r} to hold turns with role and content; got {str(item)[:60]}")
-        speaker = str(item[who]).strip().lower()
-        if text := _text(place, name, item[said]).strip():
-            out.append({"role": ROLES.get(speaker, speaker), "content": text})
-    return out
-
-
-def _text(place: str, name: str, value: object) -> str:
-    """Return text; numbers and truths are written out, the texts of a list stand under each other."""
-    if value is None:
-        return ""
-    if isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, Mapping) and isinstance(value.get("text"), str):
-        return value["text"]
-    if isinstance(value, (list, tuple)):
-        return "\n".join(_text(place, name, item) for item in value)
-    if not isinstance(value, str):
-        raise ValueError(f"{place}: expected {name!r} to be text; got {str(value)[:60]!r}")
-    return value
-
-
-def _context(place: str, name: str, value: object) -> str:
-    """Return a passage or choices as text, one a line; empty where they are of another shape, and then not used."""
-    if isinstance(value, Mapping):
-        labels, texts = value.get("label"), value.get("text")
-        pairs = zip(labels, texts) if isinstance(labels, list) and isinstance(texts, list) else value.items()
-        return "\n".join(f"{k}. {v}" for k, v in pairs if isinstance(v, str))
-    try:
-        return _text(place, name, value)
-    except ValueError:
-        return ""
-
-
-def _rendered(turns: list[dict]) -> str:
-    """Return turns as one text: a lone question as it is, several turns with their speakers' names."""
-    alone = sum(turn["role"] != "system" for turn in turns) == 1
-    plain = [t["content"] if alone or t["role"] == "system" else f"{t['role'].title()}: {t['content']}" for t in turns]
-    return "\n\n".join(plain)
 
 
 def _label(place: str, name: str, row: dict, names: tuple[str, ...], used: set[str]) -> str | None:

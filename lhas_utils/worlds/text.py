@@ -91,13 +91,11 @@ def _load(data: str) -> tuple[DatasetDict, list[str]]:
         )
         wanted = f"at least {MIN_TRAIN} training rows and {MIN_VALIDATION} different validation prompts"
         said.append(f"skills left out: expected {wanted}; got too few rows, {sizes}{', ...' if small[5:] else ''}")
-    if len(skills) < 2:
-        got = ", ".join(
-            f"{s} ({counts[s, 'train']} training, {counts[s, 'validation']} validation rows)" for s in skills
-        )
-        wanted = f"expected at least two skills, one a stage; got {got or 'none'}"
-        way = "SKILL=COLUMN names the column of the skills, or give each skill a file of its own"
-        raise ValueError("; ".join([f"DATA {data!r}: {wanted}", reading.skills, *said, way]))
+    way = "SKILL=COLUMN names the column of the skills, or give each skill a file of its own"
+    if not skills:
+        raise ValueError("; ".join([f"DATA {data!r}: expected a skill; got none", reading.skills, *said, way]))
+    if len(skills) == 1:
+        said.append(f"one skill, so one stage: nothing comes later, and nothing can be forgotten; {way}")
     frame = pd.DataFrame([row for row in reading.rows if row["skill"] in skills])
     frame = _complete(frame.sort_values("skill", key=lambda column: column.map(skills.index), kind="stable"))
     parts = {s: frame.loc[frame["split"] == s, list(SCHEMA)] for s in SPLITS}

@@ -102,6 +102,32 @@ def test_forgetting_of_one_stage_is_zero():
     assert metrics.forgetting([[0.1], [0.9]]) == 0.0
 
 
+def test_one_stage_forgets_nothing_and_nothing_comes_later():
+    rows = pd.DataFrame(
+        [("mixture", 1, "a", 0, "weight", 1.0), ("ood", 0, "a", 0, "exact", 0.2), ("ood", 1, "a", 0, "exact", 0.3)]
+        + [("id", t, "a", 0, "exact", v) for t, v in ((0, 0.1), (1, 0.9))],
+        columns=["split", "stage", "capability", "step", "metric", "value"],
+    )
+    got = metrics.summarise(rows, "exact")
+    assert got["current"] == 0.9 and got["forgetting"] == 0.0 == got["forward_transfer"] and got["ood"] == 0.3
+    assert np.isnan(got["future_auc"]) and np.isnan(got["long_horizon"])
+    alone = metrics.adaptation_tokens(rows.assign(run=0, seed=0), "exact")
+    assert alone["run"].tolist() == [0] and alone["adaptation_tokens"].isna().all()
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (5, 3), (4, 2), (4,), (4, 3, 1)])
+def test_a_score_matrix_is_one_row_longer_than_there_are_stages(shape):
+    bad = np.zeros(shape)
+    for call in (metrics.own_scores, metrics.current, metrics.start, metrics.immediate_utility):
+        with pytest.raises(ValueError, match=r"score matrix R: expected \(T\+1\) x J for W of shape \(3, 3\)") as error:
+            call(bad, PURE)
+        assert str(error.value).endswith(f"got shape {shape}")
+    if shape != (4, 3):
+        for call in (metrics.forgetting, metrics.forward_transfer):
+            with pytest.raises(ValueError, match=r"score matrix R: expected \(T\+1\) x T, a column a stage"):
+                call(bad)
+
+
 def test_forgetting_unknown_definition_lists_the_known_ones():
     with pytest.raises(
         ValueError, match="definition: expected chaudhry, bwt, first_minus_last or clipped; got 'mammoth'"

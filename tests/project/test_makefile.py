@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = "help env all lab figures claims claim judge verify html real".split()
-TARGETS += "test check lint bench mutants refresh readme lock clean distclean".split()
+TARGETS += "test check lint bench mutants race refresh readme lock clean distclean".split()
 
 # Stands in for .venv/bin/python: logs what it is asked and leaves behind what an executed notebook would.
 PRETENDED = """#!/usr/bin/env bash
@@ -41,7 +41,7 @@ HOSTILE = [
 
 def make(folder: Path, *args: str, **env: str) -> subprocess.CompletedProcess:
     drop = (
-        r"MAKE.*|MFLAGS|CONDA.*|PROFILE|DATA|SKILL|PROMPT|RESPONSE|MODEL|ID|JOBS|LOKY_MAX_CPU_COUNT|VENV|PY|PYTHON"
+        r"MAKE.*|MFLAGS|CONDA.*|PROFILE|DATA|SKILL|PROMPT|RESPONSE|LENGTH|MODEL|FILE|ID|JOBS|LOKY_MAX_CPU_COUNT|VENV|PY|PYTHON"
         r"|ONLINE|UPGRADE|LAB_ARGS|PYTEST_.*|HF_.*"
     )
     clean = {k: v for k, v in os.environ.items() if not re.fullmatch(drop, k)}
@@ -123,6 +123,7 @@ def test_the_makefile_stays_short_and_calls_no_make():
         (["real"], "make real needs DATA"),
         (["claim"], "make claim needs ID"),
         (["claim", "ID= "], "make claim needs ID"),
+        (["race"], "make race needs FILE"),
         (["17"], "no notebook 17: there are 00 03 09"),
         (["refresh", "PROFILE=full"], "PROFILE=fast"),
     ],
@@ -148,7 +149,7 @@ def test_a_dry_run_does_nothing(toy, target):
         if not ready:
             (toy / ".venv/.ready").unlink()
         before = contents(toy)
-        given = {"claim": ["ID=C01"], "real": ["DATA=."]}.get(target, [])
+        given = {"claim": ["ID=C01"], "real": ["DATA=."], "race": ["FILE=x.py"]}.get(target, [])
         result = make(toy, "-n", target, *given)
         assert result.returncode == 0, result.stderr
         assert contents(toy) == before
@@ -309,10 +310,12 @@ def test_columns_go_with_the_data(toy):
     (toy / "data set").mkdir()
     (toy / "notebooks/07_real_llm.ipynb").write_text("{}")
     assert make(toy, "real", "DATA=data set", "SKILL=a topic", "RESPONSE=chosen").returncode == 0
-    assert make(toy, "real", "DATA=owner/name:main", "PROMPT=a+b").returncode == 0
+    assert make(toy, "real", "DATA=owner/name:main", "PROMPT=a+b", "LENGTH=256").returncode == 0
     for word in ("lhas_utils real", "execute.py"):
         folder, hub = calls(toy, word)
-        assert f"{toy}/data set?skill=a topic&response=chosen" in folder and "owner/name:main?prompt=a+b" in hub
+        assert (
+            f"{toy}/data set?skill=a topic&response=chosen" in folder and "owner/name:main?prompt=a+b&length=256" in hub
+        )
 
 
 @pytest.mark.parametrize(

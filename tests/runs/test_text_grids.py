@@ -10,7 +10,7 @@ import pytest
 from lhas_utils.analysis import against_random, metrics, text_summary, text_table
 from lhas_utils.core import Checkpoint, ModelSpec, paths
 from lhas_utils.learning import byte_pairs, load_base, tokenizer
-from lhas_utils.runs import base_line, key, missing, path, results, run_text, text_specs
+from lhas_utils.runs import base_line, key, missing, path, results, text_specs, trials
 from lhas_utils.runs.cache import chosen, compute
 from lhas_utils.studies import stages
 from lhas_utils.worlds import text
@@ -67,7 +67,7 @@ def test_pool_and_seeds_can_be_asked_for(folder, build):
     assert own[0].world.pool_size == 120 and own[0].world.data != given[0].world.data
 
 
-def test_end_to_end_without_a_model(folder, build, capsys):
+def test_end_to_end_without_a_model(folder, build):
     specs = text_specs(str(folder), "", "smoke")
     assert [s.selector for s in specs] == ["random", "gradient", "lhas"] and {s.seed for s in specs} == {0}
     for s in specs:  # in this process: the temporary folders are not known to others
@@ -84,10 +84,31 @@ def test_end_to_end_without_a_model(folder, build, capsys):
     assert list(tidy.columns) == ["selector", "metric", "mean", "low", "high", "n_seeds"]
     assert list(against_random(table).index) == ["gradient", "lhas"]
     assert "no MODEL given" in base_line(specs)
-    run_text(str(folder), "", "smoke")
-    said = capsys.readouterr().out
-    assert "data: general 40/12, math 40/12 (train/validation rows)" in said
-    assert "runs: 3 at profile smoke, 3 in the cache, 0 to compute" in said
+
+
+def test_the_limit_comes_from_the_data_unless_it_is_given(folder, build):
+    assert {s.world.max_length for s in text_specs(str(folder), "", "fast")} == {32}
+    long = [{"prompt": f"long question {i}?", "response": f"{i} " + "abcdefg hijk " * 30} for i in range(60)]
+    (folder / "long.jsonl").write_text("".join(json.dumps(row) + "\n" for row in long))
+    assert 32 < text_specs(str(folder), "", "fast")[0].world.max_length <= 256
+    assert text_specs(f"{folder}?length=77", "", "fast")[0].world.max_length == 77
+    assert text_specs(str(folder), "", "smoke")[0].world.max_length == 32
+    with pytest.raises(ValueError, match="max_length: expected an integer in .*; got 3"):
+        text_specs(f"{folder}?length=3", "", "smoke")
+
+
+def test_trials_are_randoms_on_a_development_seed(folder, build):
+    specs = text_specs(str(folder), "", "fast")
+    tried = trials(specs, "fast")
+    assert {(s.selector, s.seed) for s in tried} == {("random", 1000)} and tried[0].train == specs[0].train
+    assert [(s.train.steps, s.train.lr) for s in tried] == [
+        (60, 1e-3),
+        (60, pytest.approx(3e-4)),
+        (60, pytest.approx(1e-4)),
+        (18, pytest.approx(1e-4)),
+        (180, 1e-3),
+    ]
+    assert {replace(s, train=specs[0].train) for s in tried} == {replace(specs[0], seed=1000)}
 
 
 def test_same_spec_same_rows(folder, build):
@@ -130,7 +151,8 @@ def test_end_to_end_with_a_pretrained_model_and_lora(folder, build, tmp_path, fa
         model = LlamaForCausalLM(LlamaConfig(vocab_size=300, **size))
     model.save_pretrained(tmp_path / family)
     spec = next(s for s in text_specs(str(folder), str(tmp_path / family), "smoke") if s.selector == "lhas")
-    assert spec.train.rank == 2 and "LoRA rank 2" in base_line([spec])
+    assert spec.train.rank == 2 and "LoRA rank 2, on the CPU in " in base_line([spec])
+    assert base_line([spec]).endswith("without a chat template, it has none")
     frame, picks = execute(spec)
     assert np.isfinite(frame.loc[frame["split"] == "id", "value"]).all() and len(picks) == 12
     words, loaded = load_base(spec.model, spec.corpus, 0)
@@ -139,3 +161,26 @@ def test_end_to_end_with_a_pretrained_model_and_lora(folder, build, tmp_path, fa
     other = replace(spec, model=replace(spec.model, fingerprint="changed"))
     assert key(other) != key(spec), "another state of the checkpoint is another run"
     assert isinstance(spec.model, Checkpoint) and not isinstance(spec.model, ModelSpec)
+
+
+def test_a_chat_template_is_used_and_said_or_named_with_the_model(folder, build, tmp_path):
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    LlamaForCausalLM(LlamaConfig(vocab_size=300, **size)).save_pretrained(tmp_path / "chat")
+    words = byte_pairs(["math question?"], 300)
+    words = PreTrainedTokenizerFast(tokenizer_object=words.backend_tokenizer, eos_token="<eos>", pad_token="<pad>")
+    turn = "{{ m['role'] }}: {{ m['content'] }}{{ eos_token }}"
+    words.chat_template = (
+        "{% for m in messages %}" + turn + "{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    words.save_pretrained(tmp_path / "chat")
+    said = base_line(text_specs(str(folder), str(tmp_path / "chat"), "smoke"))
+    assert said.endswith("each example as a talk by its chat template")
+    words.chat_template = "{{ raise_exception('only tools here') }}"
+    words.save_pretrained(tmp_path / "chat")
+    tokenizer.cache_clear()
+    with pytest.raises(
+        ValueError, match="^MODEL .*chat': chat template: expected turns that it takes; .*only tools here"
+    ):
+        text_specs(str(folder), str(tmp_path / "chat"), "fast")

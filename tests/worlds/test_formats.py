@@ -206,7 +206,9 @@ def test_talks_of_several_turns_are_said(tmp_path):
 
 def test_rows_of_the_hub_have_the_splits_of_their_names(monkeypatch):
     monkeypatch.setattr(
-        formats, "load_dataset", lambda *_: {"train_sft": Dataset.from_list(ROWS), "dev": Dataset.from_list(ROWS[:1])}
+        formats,
+        "load_dataset",
+        lambda *_, **how: {"train_sft": Dataset.from_list(ROWS), "dev": Dataset.from_list(ROWS[:1])},
     )
     found = [(skill, split, len(list(rows))) for skill, split, rows in formats.hub("owner/Name")]
     assert found == [("sft", "train", 3), ("name", "validation", 1)]

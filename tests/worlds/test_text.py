@@ -8,7 +8,8 @@ import pytest
 from datasets import Dataset, DatasetDict
 
 from lhas_utils.core import paths
-from lhas_utils.worlds import SKILLS, TextWorld, describe_corpus, formats, register, sentences, splits, text
+from lhas_utils.worlds import SKILLS, TextWorld, describe_corpus, formats, reading, register, sentences, splits, text
+from lhas_utils.worlds import rows as rows_of
 
 
 def rows(skill, n, start=0, **more):
@@ -65,8 +66,10 @@ def test_skills_subfolder_single_file_and_hub_give_the_same_rows(folder, tmp_pat
     columns = {"category": "skill", "instruction": "prompt", "output": "response"}
     frame = pd.DataFrame(rows("general", 60) + rows("math", 60)).rename(columns={v: k for k, v in columns.items()})
     hub = DatasetDict({"train": Dataset.from_pandas(frame)})
-    monkeypatch.setattr(formats, "load_dataset", lambda name, configuration: hub)
+    asked = []
+    monkeypatch.setattr(formats, "load_dataset", lambda *names, **how: asked.append((names, how)) or hub)
     assert text.load("owner/name:part")["train"].to_list() == single["train"].to_list()
+    assert asked == [(("owner/name", "part"), {"trust_remote_code": False})], "no code of a data set is run"
 
 
 def test_given_quality_and_difficulty_are_kept(folder):
@@ -112,19 +115,30 @@ def test_skills_with_too_few_rows_are_left_out_and_said(folder):
     assert said.startswith("general 40/12, math 40/12 (train/validation rows)\n")
     assert "skills left out: expected at least 8 training rows" in said and "'art' 3 and 0 of 3 prompts" in said
     write(folder / "math.validation.jsonl", rows("math", 3, start=100))
-    with pytest.raises(
-        ValueError, match=r"two skills.*got general \(40 training, 12 val.*too few rows, .*'math' 40 and 3"
-    ):
-        describe_corpus(str(folder))
+    said = describe_corpus(str(folder))
+    assert "too few rows, 'art' 3 and 0 of 3 prompts, 'math' 40 and 3" in said and "one skill, so one stage" in said
 
 
-def test_one_skill_is_too_few_and_the_error_says_the_way_out(tmp_path):
+def test_one_skill_is_one_stage_and_how_to_name_more_is_said(tmp_path):
     path = write(tmp_path / "m.jsonl", rows("math", 100))
-    with pytest.raises(ValueError, match=r"two skills.*got math \(.*the column 'skill'; SKILL=COLUMN names") as error:
+    said = describe_corpus(str(path))
+    assert "one skill, so one stage: nothing comes later" in said and "SKILL=COLUMN names the column" in said
+    assert "skills are all 'topic', as SKILL says: no column has this name" in describe_corpus(f"{path}?skill=topic")
+    (stage,) = text.text_world(text.load(str(path)), seed=0).stages
+    assert stage.name == "math" and stage.weights == {"math": 1.0}
+    write(path, rows("math", 9))
+    with pytest.raises(ValueError, match=r"expected a skill; got none; .*too few rows, .*; SKILL=COLUMN") as error:
         describe_corpus(str(path))
     assert "\n" not in str(error.value)
-    with pytest.raises(ValueError, match="skills are all 'topic', as SKILL says: no column has this name"):
-        describe_corpus(f"{path}?skill=topic")
+
+
+def test_columns_and_the_limit_stand_behind_the_data(folder):
+    assert reading.length_of(f"{folder}?skill=topic&length=256") == 256 and reading.length_of(str(folder)) == 0
+    assert reading.choices("a?length=9&response=r") == ("a", rows_of.Columns(response="r"))
+    assert reading.choices("a?length=many") == ("a?length=many", rows_of.Columns()), "no number: a name as it stands"
+    odd = folder / "x?length=9"
+    odd.mkdir()
+    assert reading.length_of(str(odd)) == 0, "a folder of this name is a folder"
 
 
 def test_one_prompt_in_all_rows_is_said(tmp_path):
@@ -142,13 +156,15 @@ def test_quality_in_some_rows_only(folder):
 
 
 def test_hub_failure_is_one_line(monkeypatch):
-    def fail(*_):
+    def fail(*_, **how):
         raise ConnectionError("no\nnetwork")
 
     monkeypatch.setattr(formats, "load_dataset", fail)
     with pytest.raises(ValueError, match=r"'owner/name'.*ConnectionError: no network"):
         describe_corpus("owner/name")
-    monkeypatch.setattr(formats, "load_dataset", lambda *_: DatasetDict({"test": Dataset.from_list(rows("a", 9))}))
+    monkeypatch.setattr(
+        formats, "load_dataset", lambda *_, **how: DatasetDict({"test": Dataset.from_list(rows("a", 9))})
+    )
     with pytest.raises(ValueError, match="expected a split 'train'; got test"):
         describe_corpus("owner/name")
 

@@ -1,0 +1,23 @@
+"""The picks of two selectors: a panel a stage, a point a task, and what they have in common."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+
+from lhas_utils import figures
+
+
+def test_a_panel_a_stage_and_a_point_a_task():
+    rows = [(1, "x", 0.75, 0.5, 0.4), (1, "y", 0.25, 0.5, 0.4), (2, "x", 1.0, 0.0, 0.0), (2, "z", 0.0, 1.0, 0.0)]
+    shares = pd.DataFrame(rows, columns=["stage", "task", "mine", "rival", "common"])
+    fig = figures.picks(shares, "me", "lhas")
+    assert [ax.get_title() for ax in fig.axes] == ["stage 1: 40% in common", "stage 2: 0% in common"]
+    diagonal, points = fig.axes[0].lines
+    assert points.get_xydata().tolist() == [[0.5, 0.75], [0.5, 0.25]], "the rival's share to the right, one's own up"
+    assert diagonal.get_xydata().tolist() == [[0, 0], [pytest.approx(1.08)] * 2]
+    assert {t.get_text() for t in fig.axes[1].texts} == {"x", "z"}
+    assert fig.axes[0].get_ylabel() == "share of me's picks" and fig.axes[1].get_xlabel() == "share of lhas's picks"
+    plt.close(fig)
+    one = figures.picks(shares[shares["stage"] == 1], "me", "lhas")
+    assert len(one.axes) == 1
+    plt.close(one)
