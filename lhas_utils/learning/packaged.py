@@ -74,7 +74,7 @@ def tiny(folder: Path) -> None:
     words.save_pretrained(folder)
 
 
-MAKERS = Registry({"gemma-3-270m": gemma, "gemma-3-tiny": tiny})
+PACKAGED = Registry({"gemma-3-270m": gemma, "gemma-3-tiny": tiny})
 GEMMA, TINY_GEMMA = Checkpoint("gemma-3-270m", CHECKSUM[:16]), Checkpoint("gemma-3-tiny", "1")
 
 
@@ -84,7 +84,7 @@ def located(name: str) -> str:
 
     Any other name, a hub id or a path, comes back as it is.
     """
-    if name not in MAKERS:
+    if name not in PACKAGED:
         return name
     with alone(paths.MODELS, f"making {name}"):
-        return str(sealed_folder(paths.MODELS / name, MAKERS[name]))
+        return str(sealed_folder(paths.MODELS / name, PACKAGED[name]))

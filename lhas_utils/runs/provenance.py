@@ -6,7 +6,7 @@ import pandas as pd
 
 from ..core import choose, digest, paths, write
 from .cache import code_of
-from .experiments import PUBLISHED, experiment, specs
+from .experiments import LLM, PUBLISHED, experiment, specs
 from .published import save_rows, to_csv
 
 COLUMNS = ["experiment", "runs", "seeds", "specs", "code"]
@@ -36,8 +36,12 @@ def _told() -> pd.DataFrame:
 
 
 def publish_rows(names: Iterable[str] | None = None) -> None:
-    """Write the rows of experiments at `full`, computed where they lack, and what made them, one by one."""
-    for name in names or PUBLISHED:
+    """Write the rows of experiments at `full`, computed where they lack, and what made them, one by one.
+
+    Args:
+        names: all by default but those on a real model (`LLM`).
+    """
+    for name in names or [n for n in PUBLISHED if n not in LLM]:
         save_rows(name, experiment(choose("experiment", name, PUBLISHED), "full"))
         made = pd.concat([_told(), today([name]).astype(str)]).drop_duplicates("experiment", keep="last")
         ordered = made.set_index("experiment").reindex([n for n in PUBLISHED if n in set(made["experiment"])])

@@ -1,4 +1,4 @@
-"""GymWorld: four stages of verifiable questions in English for a pretrained language model, generated and seeded.
+"""GymWorld: up to four stages of verifiable questions in English for a pretrained language model, generated and seeded.
 
 A stage is one family of `items`, its levels the family's knobs. Pools mix own examples with earlier and precursor-like
 ones, near-duplicates and wrong answers, as SkillWorld's do; every answer is checked by the family's own scorer. The
@@ -42,7 +42,7 @@ class GymCorpus:
         out = []
         for family in FAMILIES:
             drawn, used = items(self.source, family, LEVELS[0], block(0, family, LEVELS[0], "base")), set()
-            out += [_row(family, LEVELS[0], _next(drawn, used)) for _ in range(min(size or 250, 250))]
+            out += [_row(family, LEVELS[0], next_new(drawn, used)) for _ in range(min(size or 250, 250))]
         return table(out, COLUMNS)
 
 
@@ -52,6 +52,7 @@ class GymWorld:
 
     Args:
         source: `reasoning-gym`, or `stand-in`, small questions made here that show the machinery.
+        stages: how many of the families, in their order.
         pool_size: examples in each stage's pool D_t.
         earlier: share of examples of earlier stages' families.
         precursors: share of easy examples of later stages' families.
@@ -64,6 +65,7 @@ class GymWorld:
     """
 
     source: str = "reasoning-gym"
+    stages: int = len(FAMILIES)
     pool_size: int = 240
     earlier: float = 0.2
     precursors: float = 0.2
@@ -78,6 +80,7 @@ class GymWorld:
 
     def __post_init__(self):
         choose("source", self.source, SOURCES)
+        number("stages", self.stages, 1, len(FAMILIES), integer=True)
         for name in ("pool_size", "validation_size", "proxy_size", "test_size"):
             number(name, getattr(self, name), 1, 10**4, integer=True)
         for name in ("earlier", "precursors", "noise", "duplicates"):
@@ -93,15 +96,16 @@ class GymWorld:
         def right(which, family, size, levels=TRAINED):
             return [drawn.one(which, family, levels[i % len(levels)]) for i in range(size)]
 
-        tests = {f: _right(right("test", f, self.test_size)) for f in FAMILIES}
-        ood = {f: _right(right("test", f, self.test_size, (OOD,))) for f in FAMILIES}
-        validations = [_right(right("validation", f, self.validation_size)) for f in FAMILIES]
-        turns = [(FAMILIES[i % len(FAMILIES)], TRAINED[i // len(FAMILIES) % 3]) for i in range(self.proxy_size)]
-        proxy = _right([drawn.one("proxy", f, d) for f, d in turns])
+        names = FAMILIES[: self.stages]
+        tests = {f: _right(right("test", f, self.test_size)) for f in names}
+        ood = {f: _right(right("test", f, self.test_size, (OOD,))) for f in names}
+        validations = [_right(right("validation", f, self.validation_size)) for f in names]
+        turns = [(names[i % len(names)], TRAINED[i // len(names) % len(TRAINED)]) for i in range(self.proxy_size)]
+        proxy = _right([drawn.one("proxy", *turn) for turn in turns])
         stages = []
-        for t, family in enumerate(FAMILIES):
+        for t, family in enumerate(names):
             pool = _pool(stream(seed, "gym-pool", t), self, t, drawn)
-            stages.append(Stage(family, pool, validations[t], {f: float(f == family) for f in FAMILIES}))
+            stages.append(Stage(family, pool, validations[t], {f: float(f == family) for f in names}))
         return World(tuple(stages), proxy, tests, ood)
 
 
@@ -117,17 +121,18 @@ class _Drawn:
         key = (family, level, which)
         if key not in self.open:
             self.open[key] = items(self.source, family, level, block(self.seed, *key))
-        return _row(family, level, _next(self.open[key], self.used))
+        return _row(family, level, next_new(self.open[key], self.used))
 
 
-def _next(drawn: Iterator[Item], used: set[str]) -> Item:
-    """Return the next item whose question is new, and remember it."""
-    item = next(i for i in drawn if i.question not in used)
-    used.add(item.question)
+def next_new(drawn: Iterator[Item], used: set[str]) -> Item:
+    """Return the next item whose prompt is not among the `used` ones, and put it there."""
+    item = next(i for i in drawn if prompt(i.question) not in used)
+    used.add(prompt(item.question))
     return item
 
 
-def _prompt(question: str, opening: str = "", closing: str = "") -> str:
+def prompt(question: str, opening: str = "", closing: str = "") -> str:
+    """Return a question as the model reads it; `opening` and `closing` are other words around it."""
     return f"{opening}{question}{closing}\nAnswer:"
 
 
@@ -135,7 +140,7 @@ def _row(family: str, level: int, item: Item, kind: str = "own") -> dict:
     return {
         "skill": family,
         "task": f"{family} {level}",
-        "prompt": _prompt(item.question),
+        "prompt": prompt(item.question),
         "response": item.answer,
         "difficulty": level / len(LEVELS),
         "kind": kind,
@@ -158,13 +163,13 @@ def _corrupt(rng: np.random.Generator, row: dict, rows: list[dict]) -> dict:
 
 
 def _pool(rng: np.random.Generator, spec: GymWorld, t: int, drawn: _Drawn) -> Dataset:
-    rows, n = [], spec.pool_size
+    rows, n, last = [], spec.pool_size, spec.stages
     for u in rng.random(n):
         kind, family, levels = "own", FAMILIES[t], TRAINED
         if u < spec.earlier and t > 0:
             kind, family = "earlier", FAMILIES[rng.integers(t)]
-        elif spec.earlier <= u < spec.earlier + spec.precursors and t + 1 < len(FAMILIES):
-            kind, family, levels = "precursor", FAMILIES[rng.integers(t + 1, len(FAMILIES))], TRAINED[:1]
+        elif spec.earlier <= u < spec.earlier + spec.precursors and t + 1 < last:
+            kind, family, levels = "precursor", FAMILIES[rng.integers(t + 1, last)], TRAINED[:1]
         rows.append(drawn.one("pool", family, levels[rng.integers(len(levels))]) | {"kind": kind})
     many = int(spec.duplicates * n)
     if many:  # a few popular examples, each asked again in other words
@@ -173,8 +178,8 @@ def _pool(rng: np.random.Generator, spec: GymWorld, t: int, drawn: _Drawn) -> Da
         words = [(a, b) for a in OPENINGS for b in CLOSINGS][1:]
         for k, i in enumerate(copies):
             row = rows[popular[k % len(popular)]]
-            prompt = _prompt(row["item"].question, *words[k // len(popular) % len(words)])
-            rows[i] = row | {"prompt": prompt, "duplicate": True}
+            other = prompt(row["item"].question, *words[k // len(popular) % len(words)])
+            rows[i] = row | {"prompt": other, "duplicate": True}
     for i in rng.choice(n, size=int(spec.noise * n), replace=False):
         rows[i] = _corrupt(rng, rows[i], rows)
     columns = {"quality": judge(rng, rows, spec.judge_noise)}
