@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from ..core import PROFILES, choose
-from . import cache, difficulty_grids, grids, lhas_grids, llm_grids
+from . import cache, difficulty_grids, grids, lhas_grids, llm_grids, text_grids
 from .published import is_published, published
 
 EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a profile
@@ -36,13 +36,14 @@ EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a prof
         llm_grids.llm_branch,
         llm_grids.llm_paths,
         llm_grids.llm_difficulty,
+        text_grids.text_branch,
         lhas_grids.develop,
         grids.develop_lora,
         difficulty_grids.develop_difficulty,
         difficulty_grids.develop_opworld,
     )
 }
-LLM = ("llm_branch", "llm_paths", "llm_difficulty")  # on a real model: run and published by `make llm` alone
+LLM = ("llm_branch", "llm_paths", "llm_difficulty", "text_branch")  # run and published by `make llm` alone
 NOTEBOOKS = {  # notebook -> experiments whose runs it reads
     "00": (),
     "01": ("table1",),

@@ -52,7 +52,7 @@ SIZES = {
         {},
     ),
     "full": Size(
-        (8, 6, 6),
+        (8, 6, 8),
         GymWorld(),
         TrainSpec(steps=30, batch_size=8, lr=1e-3, rank=RANK, probe_steps=(0, 4, 8, 16), probe_size=128),
         (1, 2, 3, 4, 5),
@@ -96,11 +96,12 @@ def levels(model: Checkpoint, size: Size) -> list[LevelSpec]:
     """Return the runs of the difficulty study: equal steps, and at the ends of n equal epochs and equal tokens."""
     recipe = {"model": model, "source": size.world.source} | size.recipe
     out, ends = [], dict.fromkeys((size.sizes[0], size.sizes[-1]))
-    for seed, skill, base in product(_seeds(size.seeds[2]), LEVEL_FAMILIES, BASES):
-        out += [LevelSpec(skill, base, seed, d, n, **recipe) for n, d in product(size.sizes, size.levels)]
-        if base == "weak":
-            few = product(("epochs", "tokens"), ends, size.levels)
-            out += [LevelSpec(skill, base, seed, d, n, match=match, **recipe) for match, n, d in few]
+    for seed, skill in product(_seeds(size.seeds[2]), LEVEL_FAMILIES):
+        grid = product(BASES, size.sizes, size.levels)
+        out += [LevelSpec(skill, base, seed, d, n, **recipe) for base, n, d in grid]
+        if skill == LEVEL_FAMILIES[0]:
+            few = product(("epochs", "tokens"), ends, size.levels[::2])
+            out += [LevelSpec(skill, BASES[0], seed, d, n, match=match, **recipe) for match, n, d in few]
     return out
 
 

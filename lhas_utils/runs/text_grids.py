@@ -13,9 +13,10 @@ import torch
 from ..core import PROFILES, ModelSpec, TrainSpec, choose, number
 from ..learning import check_model
 from ..selection import PAPER
-from ..studies import RunSpec
+from ..studies import BranchSpec, RunSpec
 from ..worlds import TextWorld, describe_corpus, register
 from .cache import fill, missing
+from .grids import FIRST
 
 SMALL = {  # sizes of the generated sentences' world; base model; training
     "world": {"pool_size": 120, "test_size": 32, "max_length": 48, "vocabulary": 512},
@@ -65,6 +66,15 @@ def text_specs(data: str = "", model: str = "", profile: str = "fast", pool: int
         for seed in range(seeds or many)
         for name in names
     ]
+
+
+def text_branch(profile: str) -> list[BranchSpec]:
+    """Common start on generated sentences with a small model made here: the second cheap world beside SkillWorld."""
+    many = {"smoke": 1, "fast": 0, "full": 8}[choose("profile", profile, PROFILES)]
+    recipe = SMOKE if profile == "smoke" else SMALL
+    world = TextWorld(register(""), **recipe["world"]) if many else None
+    seeds = range(FIRST, FIRST + many)
+    return [BranchSpec(seed, world=world, model=recipe["model"], train=recipe["train"]) for seed in seeds]
 
 
 def base_line(specs: list[RunSpec]) -> str:

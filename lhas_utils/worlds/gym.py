@@ -22,6 +22,7 @@ TRAINED, OOD = (1, 2, 3), 4  # levels in distribution, and the longer or harder 
 COLUMNS = ("skill", "task", "prompt", "response", "difficulty", "kind", "clean", "duplicate")
 OPENINGS = ("", "Question: ", "Please answer. ", "Q: ", "Task: ")  # what near-duplicates differ in
 CLOSINGS = ("", " Be brief.", " Think first.", " Thanks.")
+READ = 150  # examples of each family in the text of a base model made here
 COPIES = 20  # near-duplicates of one popular example
 
 
@@ -38,11 +39,11 @@ class GymCorpus:
     weights: ClassVar = {}
 
     def rows(self, seed: int, size: int) -> Dataset:
-        """Return examples of every family, the same for every seed; `size` is at most how many of them are needed."""
+        """Return `READ` examples of every family, whatever the seed and the size."""
         out = []
         for family in FAMILIES:
             drawn, used = items(self.source, family, LEVELS[0], block(0, family, LEVELS[0], "base")), set()
-            out += [_row(family, LEVELS[0], next_new(drawn, used)) for _ in range(min(size or 250, 250))]
+            out += [_row(family, LEVELS[0], next_new(drawn, used)) for _ in range(READ)]
         return table(out, COLUMNS)
 
 
@@ -125,8 +126,14 @@ class _Drawn:
 
 
 def next_new(drawn: Iterator[Item], used: set[str]) -> Item:
-    """Return the next item whose prompt is not among the `used` ones, and put it there."""
-    item = next(i for i in drawn if prompt(i.question) not in used)
+    """Return the next item whose prompt is not among the `used` ones, and put it there.
+
+    Raises:
+        ValueError: there is none.
+    """
+    item = next((i for i in drawn if prompt(i.question) not in used), None)
+    if item is None:
+        raise ValueError(f"questions: expected one more that is new; got {len(used)} different ones in all")
     used.add(prompt(item.question))
     return item
 

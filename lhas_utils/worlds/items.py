@@ -101,7 +101,7 @@ def _spell(rng: random.Random, d: int) -> tuple[str, str]:
 
 
 def _count(rng: random.Random, d: int) -> tuple[str, str]:
-    word = _word(rng, 3 * d + 2, "abc")
+    word = _word(rng, 2 * d + 3, "abcd")
     return f"How often is a in {word}?", str(word.count("a"))
 
 
