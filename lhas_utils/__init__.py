@@ -17,7 +17,18 @@ from .figures import difficulty_figures as difficulty_plots
 from .figures import found, save_figure
 from .figures import theory_figures as theory_plots
 from .reader import check_selector, compare, context, exercises, explain, live, start
-from .runs import ABLATIONS, WEIGHTS, base_line, experiment, picks, published, results, text_specs
+from .runs import (
+    ABLATIONS,
+    WEIGHTS,
+    base_line,
+    experiment,
+    llm_line,
+    llm_specs,
+    picks,
+    published,
+    results,
+    text_specs,
+)
 from .selection import SELECTORS, SelectionContext, coverage, selectors, signals, standardise, top_k
 from .studies import RunSpec
 from .worlds import WorldSpec
@@ -26,8 +37,9 @@ plots = regime_plots = figures
 
 __all__ = """
     ABLATIONS ModelSpec RunSpec SELECTORS SelectionContext TrainSpec WEIGHTS WorldSpec analysis base_line
-    check_claim check_selector claims compare context core coverage difficulty_plots evidence exercises experiment
-    explain figures found gate gate_line learning ledger live metrics minus_random picks plots published quoted
-    ranking regime_plots results runs save_figure save_table selection selectors signals standardise start stats
-    studies summary text_specs theory theory_plots top_k worlds
+    check_claim check_selector claims compare context core coverage difficulty_plots evidence exercises
+    experiment explain figures found gate gate_line learning ledger live llm_line llm_specs metrics
+    minus_random picks plots published quoted ranking regime_plots results runs save_figure save_table
+    selection selectors signals standardise start stats studies summary text_specs theory theory_plots top_k
+    worlds
 """.split()

@@ -61,7 +61,7 @@ def real_optimum_moves(profile: str, metric: str = "exact") -> list[dict]:
 
 @check
 def toy_worlds_decide(profile: str, metric: str = "exact") -> list[dict]:
-    """F11: share of pairs of selectors that SkillWorld orders as the real model's seed does, minus .5, now and later."""
+    """F11: share of pairs of selectors that SkillWorld orders as the real model does, minus .5, now and later."""
     return _decided("branch", profile, metric)
 
 

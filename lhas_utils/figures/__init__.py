@@ -16,6 +16,7 @@ from .comparisons import (
     true_effect,
 )
 from .lhas_figures import lhas_map
+from .llm_figures import decisions
 from .maps import heatmap, regimes
 from .sidecar import save_figure
 from .style import COLOURS, LABELS, MARKERS, NAMES, UNITS, forest, interval, show, side, style, style_of, subplots

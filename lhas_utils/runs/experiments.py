@@ -80,9 +80,10 @@ def experiment(name: str, profile: str) -> pd.DataFrame:
 
     Args:
         name: one of `EXPERIMENTS`.
-        profile: `smoke`, `fast` or `full`; or `published`, the rows in `figures/data`.
+        profile: `smoke`, `fast` or `full`; or `published`, the rows in `figures/data`. What `make llm` computes
+            (`LLM`) is read from there at `full`, too.
     """
-    if profile == "published":
+    if profile == "published" or (profile == "full" and name in LLM):
         return published(name) if is_published(choose("experiment", name, EXPERIMENTS)) else pd.DataFrame()
     grid = specs(name, profile)
     return cache.results(grid) if grid else pd.DataFrame()

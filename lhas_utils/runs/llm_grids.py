@@ -36,7 +36,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "smoke": Size(
-        (1, 1, 1),
+        (2, 1, 2),
         GymWorld("stand-in", stages=2, pool_size=24, validation_size=8, proxy_size=8, test_size=6),
         TrainSpec(steps=2, batch_size=4, rank=2, probe_steps=(0, 2), probe_size=8),
         (1, 3),

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from ..core import choose, digest, paths, write
-from .cache import code_of
-from .experiments import LLM, PUBLISHED, experiment, specs
+from .cache import code_of, results
+from .experiments import LLM, PUBLISHED, specs
 from .published import save_rows, to_csv
 
 COLUMNS = ["experiment", "runs", "seeds", "specs", "code"]
@@ -42,7 +42,7 @@ def publish_rows(names: Iterable[str] | None = None) -> None:
         names: all by default but those on a real model (`LLM`).
     """
     for name in names or [n for n in PUBLISHED if n not in LLM]:
-        save_rows(name, experiment(choose("experiment", name, PUBLISHED), "full"))
+        save_rows(name, results(specs(choose("experiment", name, PUBLISHED), "full")))
         made = pd.concat([_told(), today([name]).astype(str)]).drop_duplicates("experiment", keep="last")
         ordered = made.set_index("experiment").reindex([n for n in PUBLISHED if n in set(made["experiment"])])
         write(paths.data("full") / "runs.csv", to_csv(ordered.reset_index()))
