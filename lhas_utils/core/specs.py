@@ -9,6 +9,8 @@ CURRICULA = ("shuffled", "easy_first", "hard_first")
 SCHEDULES = ("constant", "linear", "cosine")
 BATCHES = ("shuffled", "by_length")
 MATCHES = ("steps", "tokens")
+DTYPES = ("float32", "bfloat16")
+DEVICES = ("cpu", "cuda")
 
 
 def choose(name: str, value, allowed):
@@ -69,10 +71,21 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A pretrained base model: hub id or absolute path, and what tells two states of a local folder apart."""
+    """A pretrained base model.
+
+    Args:
+        name: hub id or absolute path. fingerprint: what tells two states of a local folder apart.
+        dtype, device: of its weights and arithmetic, and where that is done.
+    """
 
     name: str
     fingerprint: str = ""
+    dtype: str = "float32"
+    device: str = "cpu"
+
+    def __post_init__(self):
+        choose("dtype", self.dtype, DTYPES)
+        choose("device", self.device, DEVICES)
 
 
 @dataclass(frozen=True)

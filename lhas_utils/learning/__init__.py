@@ -1,6 +1,7 @@
 """A model learns: text as tensors, models, the training loop, scores and base models."""
 
 from .bases import base_model, load_base, tokenizer
+from .forward import batches, last_hidden, response_logits
 from .loop import LOSSES, by_length, dft_loss, example_loss, fit, paced, shuffled, step_size, token_nll
 from .models import check_model, copy_of, create, quiet, restore, trainable, weights, with_lora
 from .packaged import GEMMA, PACKAGED, TINY_GEMMA, located

@@ -78,7 +78,7 @@ def base_model(spec: ModelSpec | Checkpoint, corpus: Corpus, seed: int):
         pretrain(spec, corpus, seed, tokenizer(spec, corpus)).save_pretrained(folder)
 
     folder = sealed_folder(paths.MODELS / _key(spec, corpus, seed), make)
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False)
 
 
 def load_base(spec: ModelSpec | Checkpoint, corpus: Corpus, seed: int):

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 
+from .forward import response_logits
 from .tokens import IGNORE, Encoded
 
 
 def token_nll(model, batch: Encoded) -> torch.Tensor:
-    """Return the NLL of each token given those before it in nats, shape (n, T-1); 0 off the response."""
-    logits = model(input_ids=batch.input_ids.to(model.device), use_cache=False).logits[:, :-1]
-    target = batch.labels[:, 1:].to(model.device)
+    """Return the NLL of each response token given those before it in nats, shape (n, R); 0 after the last."""
+    logits, target = response_logits(model, batch)
     return F.cross_entropy(logits.transpose(1, 2).float(), target, ignore_index=IGNORE, reduction="none")
 
 
@@ -43,7 +43,7 @@ def weighted_loss(weights: Mapping[int, float], size: int) -> Callable:
     of_token[list(weights)] = torch.tensor(list(weights.values()))
 
     def loss(model, batch):
-        target = batch.labels[:, 1:]
+        target = batch.responses()[1]
         weight = of_token[target.clamp(min=0)] * (target != IGNORE)
         return (weight * token_nll(model, batch)).sum(1) / weight.sum(1)
 

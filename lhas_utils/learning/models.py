@@ -76,24 +76,35 @@ def copy_of(model):
     return deepcopy(model).eval()
 
 
-def check_model(model: str) -> Checkpoint:
+def fastest() -> tuple[str, str]:
+    """Return (device, dtype) that suit this machine: bfloat16 on a GPU, and on a processor that computes in it."""
+    if torch.cuda.is_available():
+        return "cuda", "bfloat16"
+    return "cpu", "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+
+
+def check_model(model: str, device: str = "", dtype: str = "") -> Checkpoint:
     """Return the checkpoint that a hub id or a folder names; anything but a causal LM's is a `ValueError`.
 
-    The fingerprint of a folder is a digest of its files' names, sizes and times of change.
+    The fingerprint of a folder is a digest of its files' names, sizes and times of change. `device` and `dtype` are by
+    default those of `fastest`.
     """
+    where = dict(zip(("device", "dtype"), (given or own for given, own in zip((device, dtype), fastest()))))
+    if where["device"] == "cuda" and not torch.cuda.is_available():
+        raise ValueError("DEVICE 'cuda': expected a GPU that torch can use; there is none (DEVICE=cpu)")
     folder = Path(model).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise ValueError(f"MODEL {model!r}: expected a model folder with a config.json; there is none in it")
         files = sorted(p for p in folder.iterdir() if p.is_file())
         mark = digest([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files])
-        checkpoint = Checkpoint(str(folder.resolve()), mark)
+        checkpoint = Checkpoint(str(folder.resolve()), mark, **where)
     elif model.startswith(("/", ".", "~")) or folder.exists():
         raise ValueError(f"MODEL {model!r}: expected a hub id or a model folder; there is no such folder")
     else:
-        checkpoint = Checkpoint(model)
+        checkpoint = Checkpoint(model, **where)
     try:
-        AutoConfig.from_pretrained(checkpoint.name)
+        AutoConfig.from_pretrained(checkpoint.name, trust_remote_code=False)
     except Exception as error:  # the hub client raises errors of many libraries
         reason = " ".join(str(error).split())[:160]
         got = f"{type(error).__name__}: {reason}"
@@ -102,10 +113,11 @@ def check_model(model: str) -> Checkpoint:
 
 
 def pretrained(checkpoint: Checkpoint):
-    """Return the model of a checkpoint, on the GPU in bfloat16 if there is one, in float32 otherwise."""
-    gpu = torch.cuda.is_available()
-    model = AutoModelForCausalLM.from_pretrained(checkpoint.name, dtype=torch.bfloat16 if gpu else torch.float32)
-    return model.to("cuda" if gpu else "cpu")
+    """Return the model of a checkpoint, from safetensors alone and without code of its own."""
+    model = AutoModelForCausalLM.from_pretrained(
+        checkpoint.name, dtype=getattr(torch, checkpoint.dtype), use_safetensors=True, trust_remote_code=False
+    )
+    return model.to(checkpoint.device)
 
 
 def pretrained_tokenizer(checkpoint: Checkpoint):
@@ -115,7 +127,7 @@ def pretrained_tokenizer(checkpoint: Checkpoint):
     of it); one without a beginning token begins with its end token. One without an end token is a
     `ValueError`.
     """
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint.name)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint.name, trust_remote_code=False)
     if tokenizer.eos_token is None:
         raise ValueError(f"MODEL {checkpoint.name!r}: expected a tokenizer with an end token; it has none")
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token

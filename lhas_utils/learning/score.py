@@ -4,6 +4,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .forward import batches, response_logits
 from .tokens import IGNORE, Encoded
 
 METRICS = ("accuracy", "exact", "nll")
@@ -18,15 +19,11 @@ def score(model, data: Encoded, batch_size: int = 256) -> dict[str, float]:
     """
     model.eval()
     totals = np.zeros(3)
-    for start in range(0, len(data), batch_size):
-        batch = data.take(range(start, min(start + batch_size, len(data))))
-        logits = model(input_ids=batch.input_ids.to(model.device), use_cache=False).logits[:, :-1].float().cpu()
-        target = batch.labels[:, 1:]
-        scored, n = target != IGNORE, batch.tokens()
-        right = (logits.argmax(-1) == target) & scored
-        nll = F.cross_entropy(logits.transpose(1, 2), target, ignore_index=IGNORE, reduction="none").sum(1) / n
-        accuracy = right.sum(1) / n
-        totals += np.array([accuracy.double().sum(), (right.sum(1) == n).double().sum(), nll.double().sum()])
+    for _, batch in batches(model, data, batch_size):
+        logits, target = response_logits(model, batch)
+        nll = F.cross_entropy(logits.transpose(1, 2).float(), target, ignore_index=IGNORE, reduction="none").sum(1)
+        right, n = (logits.argmax(-1) == target).sum(1), (target != IGNORE).sum(1)
+        totals += [float(v.double().sum()) for v in (right / n, right == n, nll / n)]
     return dict(zip(METRICS, (totals / len(data)).tolist()))
 
 

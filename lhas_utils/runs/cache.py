@@ -22,9 +22,10 @@ from . import pool
 
 
 def chosen(spec, select: Callable | None = None) -> dict[str, Callable]:
-    """Return the selectors that a run needs by name, parameters bound; `select` stands in for an unregistered one."""
+    """Return the selectors of a run by name, parameters bound; `select`, not registered, is the last of them."""
     params = dict(getattr(spec, "params", ()))
-    return {name: select or get(name, **params) for name in spec.selectors}
+    own = dict.fromkeys(spec.selectors[-1:], select) if select else {}
+    return {name: own.get(name) or get(name, **params) for name in spec.selectors}
 
 
 def _kinds(spec) -> Iterator[type]:
@@ -49,7 +50,8 @@ def _registered(name: str) -> str:
 def code_of(spec, select: Callable | None = None) -> str:
     """Return the digest of the code that a run reaches: the study, its worlds, its base model and its selectors."""
     kinds = tuple(sorted(set(_kinds(spec)), key=lambda kind: kind.__name__))
-    own = [code(select) if select else _registered(name) for name in spec.selectors]
+    own = [_registered(name) for name in (spec.selectors[:-1] if select else spec.selectors)]
+    own += [code(select)] if select and spec.selectors else []
     return digest(_engine(STUDIES[type(spec)], type(spec), kinds), own)
 
 

@@ -160,8 +160,10 @@ class SelectionContext:
 
     @cached_property
     def embedding(self):
-        """Embedding by the frozen base model M_0, shape (n, d)."""
-        return self._checked("embedding", signals.embedding(self.frozen, self.encoded))
+        """Frozen embedding, shape (n, d): the pool's column `embedding` where it has one, otherwise by M_0."""
+        own = "embedding" in self.pool.column_names
+        values = self._column("embedding") if own else signals.embedding(self.frozen, self.encoded)
+        return self._checked("embedding", values)
 
     @cached_property
     def quality(self):

@@ -5,23 +5,16 @@ example i is g_i, the gradient of its mean response NLL l_i with respect to the 
 parameters. `tests/selection/test_signals.py` checks each signal against one example at a time.
 """
 
-from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 import torch
 
-from ..learning import IGNORE, Encoded, example_loss, trainable
-from .gradients import gradients
+from ..learning import IGNORE, Encoded, batches, example_loss, last_hidden, response_logits, trainable
+from .gradients import gradients, matrix, products
 
 PROJECTION = (8, 128)  # rows x columns of the projected logits, the sizes UDS uses
 SKETCH = 1024  # dimension of the gradient sketch; cosine noise about 1/sqrt(SKETCH)
-
-
-def _batches(data: Encoded, size: int) -> Iterator[tuple[slice, Encoded]]:
-    for start in range(0, len(data), size):
-        rows = slice(start, min(start + size, len(data)))
-        yield rows, data.take(range(rows.start, rows.stop))
 
 
 @cache
@@ -45,44 +38,55 @@ def forward_signals(model, data: Encoded, batch_size: int = 128) -> dict[str, np
     - `projection` (n, 1024): A L_i B flattened, A (8, T) and B (V, 128) fixed Gaussian, in place of
       the randomised Fourier projection of UDS; E ||A L B||_F^2 = ||L||_F^2.
     """
-    out = {"loss": [], "el2n": [], "nuclear_norm": [], "projection": []}
+    out = {name: [] for name in ("rows", "loss", "el2n", "nuclear_norm", "projection")}
     width = data.labels.shape[1] - 1
-    for _, batch in _batches(data, batch_size):
-        logits = model(input_ids=batch.input_ids.to(model.device), use_cache=False).logits[:, :-1].float().cpu()
-        target = batch.labels[:, 1:]
-        scored, n = target != IGNORE, batch.tokens()
+    for rows, batch in batches(model, data, batch_size):
+        logits, target = response_logits(model, batch)
+        logits, scored = logits.float(), target != IGNORE
+        n = scored.sum(1)
         log_p = logits.log_softmax(-1)
-        nll = -log_p.gather(-1, target.clamp(min=0)[..., None])[..., 0] * scored
-        residual = log_p.exp().scatter_add(-1, target.clamp(min=0)[..., None], -torch.ones_like(nll)[..., None])
-        logits = logits * scored[..., None]
-        left, right = _projection(width, logits.shape[-1])
+        own = log_p.gather(-1, target.clamp(min=0)[..., None])[..., 0]
+        squares = log_p.exp_().square().sum(-1) - 2 * own.exp() + 1
+        logits *= scored[..., None]
+        left, right = (part.to(logits) for part in _projection(width, logits.shape[-1]))
         gram = (logits @ logits.transpose(1, 2)).double()
-        out["loss"].append(nll.sum(1) / n)
-        out["el2n"].append((residual.norm(dim=-1) * scored).sum(1) / n)
         finite = gram.isfinite().all(-1).all(-1)  # eigvalsh would raise; the context names the example
         norm = torch.linalg.eigvalsh(gram.where(finite[:, None, None], 0.0)).clamp(min=0).sqrt().sum(-1)
+        out["rows"].append(rows)
+        out["loss"].append(-(own * scored).sum(1) / n)
+        out["el2n"].append((squares.clamp(min=0).sqrt() * scored).sum(1) / n)
         out["nuclear_norm"].append(norm.where(finite, torch.nan))
         out["projection"].append((left[:, : logits.shape[1]] @ logits @ right).flatten(1))
-    return {name: torch.cat(parts).numpy().astype(np.float64) for name, parts in out.items()}
+    return _placed(**out)
+
+
+def _placed(rows: list[torch.Tensor], **parts: list[torch.Tensor]) -> dict[str, np.ndarray]:
+    """Return the batches' parts as whole arrays, each row in its place."""
+    back = torch.cat(rows).argsort()
+    return {name: torch.cat(part)[back.to(part[0].device)].double().cpu().numpy() for name, part in parts.items()}
 
 
 @torch.no_grad()
 def embedding(model, data: Encoded, batch_size: int = 128) -> np.ndarray:
     """Return the mean last hidden state over all tokens of prompt and response, shape (n, d)."""
-    out = []
-    for _, batch in _batches(data, batch_size):
-        ids = batch.input_ids.to(model.device)
-        hidden = model(input_ids=ids, use_cache=False, output_hidden_states=True).hidden_states[-1].float()
-        real = (torch.arange(ids.shape[1]) <= batch.last()[:, None]).to(hidden)
-        out.append(((hidden * real[..., None]).sum(1) / real.sum(1, keepdim=True)).cpu())
-    return torch.cat(out).numpy().astype(np.float64)
+    out = {"rows": [], "embedding": []}
+    for rows, batch in batches(model, data, batch_size):
+        hidden = last_hidden(model, batch).float()
+        real = (torch.arange(hidden.shape[1]) <= batch.last()[:, None]).to(hidden)
+        out["rows"].append(rows)
+        out["embedding"].append((hidden * real[..., None]).sum(1) / real.sum(1, keepdim=True))
+    return _placed(**out)["embedding"]
 
 
-def mean_gradient(model, data: Encoded) -> torch.Tensor:
+def mean_gradient(model, data: Encoded, batch_size: int = 128) -> torch.Tensor:
     """Return the gradient of the mean example loss, shape (p,); the model's `.grad` stays empty."""
     values = [p for p in model.parameters() if p.requires_grad]
     model.eval()
-    return torch.cat([g.flatten() for g in torch.autograd.grad(example_loss(model, data).mean(), values)]).detach()
+    total = 0
+    for _, batch in batches(model, data, batch_size):
+        found = torch.autograd.grad(example_loss(model, batch).sum() / len(data), values)
+        total = total + torch.cat([g.flatten() for g in found]).detach()
+    return total
 
 
 @cache
@@ -94,7 +98,7 @@ def _buckets(p: int, dimension: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def gradient_signals(
-    model, data: Encoded, directions: dict[str, torch.Tensor], batch_size: int = 64
+    model, data: Encoded, directions: dict[str, torch.Tensor], batch_size: int = 128
 ) -> dict[str, np.ndarray]:
     """Return norms and inner products with directions of every g_i in one pass.
 
@@ -102,14 +106,12 @@ def gradient_signals(
     - each direction v by name (n,): <g_i, v>, exact.
     """
     p = sum(v.numel() for v in trainable(model).values())
-    stacked = torch.stack(list(directions.values()), 1) if directions else torch.zeros(p, 0)
-    norms, inner = np.empty(len(data)), np.empty((len(data), stacked.shape[1]))
-    for rows, g in gradients(model, data, batch_size):
-        norms[rows], inner[rows] = g.norm(dim=1).cpu(), (g @ stacked.to(g)).cpu()
+    stacked = torch.stack(list(directions.values())) if directions else torch.zeros(0, p)
+    norms, inner = (v.double().numpy() for v in products(model, data, stacked, batch_size))
     return {"grad_norm": norms} | {k: inner[:, i] for i, k in enumerate(directions)}
 
 
-def sketches(model, data: Encoded, batch_size: int = 64) -> np.ndarray:
+def sketches(model, data: Encoded, batch_size: int = 128) -> np.ndarray:
     """Return the count-sketch of every g_i / ||g_i||, shape (n, 1024).
 
     An unbiased projection whose inner products are cosines with noise about 0.03.
@@ -122,7 +124,7 @@ def sketches(model, data: Encoded, batch_size: int = 64) -> np.ndarray:
     return out
 
 
-def gram(model, data: Encoded, batch_size: int = 64) -> np.ndarray:
+def gram(model, data: Encoded, batch_size: int = 128) -> np.ndarray:
     """Return the exact Gram matrix <g_i, g_j>, shape (n, n)."""
-    g = torch.cat([part for _, part in gradients(model, data, batch_size)])
-    return (g @ g.T).double().cpu().numpy()
+    G = matrix(model, data, batch_size)
+    return (G @ G.T).double().cpu().numpy()

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import Checkpoint, ModelSpec, TrainSpec, number, stream
-from ..learning import copy_of, encode, fit, restore, score, shuffled, tokenizer, weights
+from ..learning import encode, fit, restore, score, shuffled, tokenizer, weights
 from ..selection import PAPER, History, SelectionContext, checked
 from ..worlds import Corpus, StageWorld, WorldSpec
 from .stages import diagnose, probe, start
@@ -31,6 +31,7 @@ class BranchSpec:
         seed: world, base model, the common trajectory, training order and selector randomness derive from it.
         budget: fraction of each pool in (0, 1].
         world, model, train: as of a `RunSpec`.
+        selectors: their names, `random` among them.
     """
 
     seed: int
@@ -38,11 +39,13 @@ class BranchSpec:
     world: StageWorld = field(default_factory=WorldSpec)
     model: ModelSpec | Checkpoint = field(default_factory=ModelSpec)
     train: TrainSpec = field(default_factory=TrainSpec)
-    selectors = BRANCHED
+    selectors: tuple[str, ...] = BRANCHED
 
     def __post_init__(self):
         number("seed", self.seed, 0, 2**31, integer=True)
         number("budget", self.budget, 1e-9, 1)
+        if "random" not in self.selectors:
+            raise ValueError(f"selectors: expected 'random' among them; got {', '.join(self.selectors) or 'none'}")
 
     @property
     def corpus(self) -> Corpus:
@@ -69,8 +72,8 @@ def execute(spec: BranchSpec, selectors: Mapping[str, Callable]) -> tuple[pd.Dat
             text, where its corpus tells them.
         picks: selector, stage, index, skill, task, kind.
     """
-    world, data, model = start(spec)
-    frozen, train, history, rows, picks = copy_of(model), spec.train, History(), [], []
+    world, data, model, frozen = start(spec)
+    train, history, rows, picks = spec.train, History(), [], []
 
     def keep(selector, split, stage, capability, step, values):
         rows.extend((selector, split, stage, capability, step, metric, float(v)) for metric, v in values.items())
@@ -98,14 +101,15 @@ def execute(spec: BranchSpec, selectors: Mapping[str, Callable]) -> tuple[pd.Dat
             return after
 
         chosen = {  # before anything is trained: every selector sees the same model
-            name: checked(selectors[name], ctx, size, stream(spec.seed, "select", t, 0)) for name in BRANCHED
+            name: checked(selectors[name], ctx, size, stream(spec.seed, "select", t, 0)) for name in spec.selectors
         }
         follow(START)
         ends = {}
         for name, indices in chosen.items():
             examples, selected = pool.take(indices), stage.pool.select(indices).to_pandas()
             keep(name, "diagnostic", t + 1, stage.name, 0, diagnose(model, selected, examples))
-            picks.append(selected[["skill", "task", "kind"]].assign(selector=name, stage=t + 1, index=indices))
+            told = [c for c in ("skill", "task", "kind") if c in selected]
+            picks.append(selected[told].assign(selector=name, stage=t + 1, index=indices))
             order = shuffled(stream(spec.seed, "train", t), size, train.steps, train.batch_size)
             ends[name] = follow(name, examples, order)
         follow(FRESH, pool, fresh(stream(spec.seed, "fresh", t), n, size, train.steps, train.batch_size))

@@ -167,12 +167,12 @@ def execute(spec: LocalSpec, selectors: Mapping[str, Callable]) -> tuple[pd.Data
     `train` the actual one); length: ||Delta theta||; and the columns of `spectra`, f the unit gradients
     of all later stages' validation examples.
     """
-    world, data, frozen = start(spec)
+    world, data, _, frozen = start(spec)
     t, lr = spec.stage, spec.train.lr
     model = checkpoint(spec, frozen, data)
     subsets = selections(spec, selectors, model, frozen, world, data)
-    G = torch.cat([g for _, g in signals.gradients(model, data.pools[t])])
-    f = torch.cat([g for v in data.validations[t + 1 :] for _, g in signals.gradients(model, v)])
+    G = signals.matrix(model, data.pools[t])
+    f = torch.cat([signals.matrix(model, V) for V in data.validations[t + 1 :]])
     inner = (G @ (f / f.norm(dim=1, keepdim=True).clamp(min=1e-12)).T).double().numpy()
     gram = (G @ G.T).double().numpy()
     V_now, V_next = data.validations[t], data.validations[t + 1]

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..core import ModelSpec, TrainSpec, stream
-from ..learning import copy_of, fit, restore, score, shuffled, weights
+from ..learning import fit, restore, score, shuffled, weights
 from ..selection import PAPER, History, SelectionContext
 from ..worlds import Corpus, WorldSpec
 from .stages import start
@@ -86,8 +86,7 @@ def execute(spec: EffectSpec, selectors: Mapping[str, Callable]) -> tuple[pd.Dat
     reliability); and `order_NAME`, the example's place in the order of each selector of `SCORED`.
     """
     train, history = spec.train, History()
-    world, data, frozen = start(spec)
-    model = copy_of(frozen)
+    world, data, model, frozen = start(spec)
 
     def context(t, rows):
         pool, validation = world.stages[t].pool.select(rows), data.validations[t]

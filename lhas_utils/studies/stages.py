@@ -229,17 +229,18 @@ def prepared(world: StageWorld, model: ModelSpec | Checkpoint, seed: int, limit:
     return built, encodings(built, tokenizer(model, world.corpus), limit)
 
 
-def start(spec) -> tuple[World, Encodings, object]:
-    """Return (world, its tensors, the base model) of a spec with `world`, `model` and `seed`."""
+def start(spec) -> tuple[World, Encodings, object, object]:
+    """Return (world, its tensors, the model M_0 to train, a copy that never is) of a spec.
+
+    The spec has `world`, `model`, `train` and `seed`; with a LoRA rank, adapters are all of the first copy that trains.
+    """
     model = base_model(spec.model, spec.corpus, spec.seed)
     positions = getattr(model.config, "max_position_embeddings", None) or spec.world.max_length
-    return *prepared(spec.world, spec.model, spec.seed, min(spec.world.max_length, positions)), model
+    made = prepared(spec.world, spec.model, spec.seed, min(spec.world.max_length, positions))
+    frozen = copy_of(model)
+    return *made, model if spec.train.rank is None else with_lora(model, spec.train.rank, spec.seed), frozen
 
 
 def execute(spec: RunSpec, selectors: Mapping[str, Callable]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compute one run from its spec and its selector, by name; return (rows, picks) as `run` does."""
-    world, data, model = start(spec)
-    frozen = copy_of(model)
-    if spec.train.rank is not None:
-        model = with_lora(model, spec.train.rank, spec.seed)
-    return run(world, data, model, frozen, selectors[spec.selector], spec.budget, spec.train, spec.seed)
+    return run(*start(spec), selectors[spec.selector], spec.budget, spec.train, spec.seed)

@@ -90,7 +90,7 @@ def test_value_loss_weighs_values_by_hand(model, problems):
     loss = weighted_loss(
         {op_world.TOKENS.index(w): v for w, v in WORLD.corpus("weak").weights.items()}, len(op_world.TOKENS)
     )
-    for row, (losses, target) in enumerate(zip(nll, problems.labels[:, 1:])):
+    for row, (losses, target) in enumerate(zip(nll, problems.responses()[1])):
         weights = [
             0 if t == IGNORE else op_world.VALUE_WEIGHT if op_world.TOKENS[t].isdigit() else 1 for t in target.tolist()
         ]

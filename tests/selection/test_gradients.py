@@ -6,7 +6,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from lhas_utils.learning import encode, example_loss, trainable, with_lora, word_level
 from lhas_utils.selection import gradients as module
-from lhas_utils.selection.gradients import gradients
+from lhas_utils.selection.gradients import Factors, gradients, matrix, products
 from lhas_utils.worlds import WorldSpec
 from lhas_utils.worlds.symbols import DIALECT
 
@@ -59,11 +59,14 @@ def one_by_one(model, data) -> torch.Tensor:
 def test_every_gradient_is_that_of_its_own_example(name, data):
     model = MODELS[name]().eval()
     assert (module._layers(model) is None) == (name == "layers without a rule")
-    found = list(gradients(model, data, batch_size=4))
-    assert [(rows.start, rows.stop) for rows, _ in found] == [(0, 4), (4, 8), (8, 9)]
-    G, exact = torch.cat([g for _, g in found]), one_by_one(model, data)
-    assert G.shape == (9, sum(v.numel() for v in trainable(model).values()))
-    assert float((G - exact).norm() / exact.norm()) < 1e-4
+    found, exact = list(gradients(model, data, batch_size=4)), one_by_one(model, data)
+    assert [len(rows) for rows, _ in found] == [4, 4, 1] and sorted(i for rows, _ in found for i in rows) == [*range(9)]
+    lengths = data.last()[torch.cat([rows for rows, _ in found])]
+    assert (lengths.diff() >= 0).all() and lengths[0] < lengths[-1]
+    for rows, g in found:
+        assert g.shape == (len(rows), sum(v.numel() for v in trainable(model).values()))
+        assert float((g - exact[rows]).norm() / exact.norm()) < 1e-4
+    assert float((matrix(model, data, batch_size=4) - exact).norm() / exact.norm()) < 1e-4
     assert all(p.grad is None for p in model.parameters()) and not any(m._forward_hooks for m in model.modules())
 
 
@@ -72,5 +75,28 @@ def test_a_layer_that_runs_twice_goes_the_other_way(data):
     model.model.layers[1] = model.model.layers[0]
     assert module._by_layer(model, data.take([0, 1]), module._layers(model)) is None
     exact = one_by_one(model, data)
-    G = torch.cat([g for _, g in gradients(model, data)])
-    assert float((G - exact).norm() / exact.norm()) < 1e-4
+    assert float((matrix(model, data) - exact).norm() / exact.norm()) < 1e-4
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_norms_and_products_need_no_gradient_as_a_whole(name, data):
+    model = MODELS[name]().eval()
+    exact = one_by_one(model, data).double()
+    directions = torch.randn(3, exact.shape[1], generator=torch.Generator().manual_seed(1))
+    norms, inner = products(model, data, directions, batch_size=4)
+    torch.testing.assert_close(norms.double(), exact.norm(dim=1), rtol=1e-4, atol=1e-6)
+    assert float((inner - exact @ directions.T.double()).abs().max() / exact.norm()) < 1e-4
+    alone, none = products(model, data, directions[:0])
+    assert none.shape == (9, 0) and torch.allclose(alone, norms, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(7, 2, 3), (2, 9, 8)])  # tokens, outputs, inputs: one way to the norm and the other
+def test_factors_by_hand(shape):
+    t, o, i = shape
+    generator = torch.Generator().manual_seed(0)
+    left, right = torch.randn(4, t, o, generator=generator), torch.randn(4, t, i, generator=generator)
+    G = torch.stack([sum(torch.outer(a, b) for a, b in zip(*pair)) for pair in zip(left, right)])
+    got, v = Factors(left, right), torch.randn(2, o, i, generator=generator)
+    torch.testing.assert_close(got.whole(), G)
+    torch.testing.assert_close(got.square(), (G**2).sum((1, 2)), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(got.inner(v), (G[:, None] * v).sum((2, 3)), rtol=1e-4, atol=1e-4)

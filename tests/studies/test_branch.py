@@ -24,7 +24,7 @@ def run():
     """Return (recorder, world, tensors, base, rows, picks) of one run on a tiny untrained base."""
     patch = pytest.MonkeyPatch()
     world, data = prepared(WORLD, 7)
-    patch.setattr(branch, "start", lambda spec: (world, data, base(7)))
+    patch.setattr(branch, "start", lambda spec: (world, data, base(7), base(7)))
     recorder = Recorder(patch, branch)
     patch.setattr(stages, "fit", recorder._fit(stages.fit))
     patch.setattr(stages, "score", recorder._score(stages.score))

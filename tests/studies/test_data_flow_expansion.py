@@ -156,11 +156,11 @@ def test_a_whole_stage_trains_on_the_selection_from_the_checkpoint_and_is_undone
 def test_transfer_is_to_the_unit_gradients_of_all_later_validation_sets():
     run = flow()
     later = run.data.validations[3:]
-    f = torch.cat([g for V in later for _, g in signals.gradients(run.checkpoint, V)])
+    f = torch.cat([signals.matrix(run.checkpoint, V) for V in later])
     f = (f / f.norm(dim=1, keepdim=True)).double()
     assert len(f) == sum(map(len, later)) == 2 * 64
     for i, (_, chosen) in enumerate(subsets(run)):
-        g = torch.cat([g for _, g in signals.gradients(run.checkpoint, run.data.pools[2].take(chosen))]).double()
+        g = signals.matrix(run.checkpoint, run.data.pools[2].take(chosen)).double()
         X = ((g @ f.T) ** 2).mean(0).numpy()
         gram = (g @ g.T).numpy()
         row = run.rows[run.rows["subset"] == i].iloc[0]

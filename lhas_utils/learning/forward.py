@@ -1,0 +1,48 @@
+"""One forward pass over the response alone: no other position meets the vocabulary."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from .tokens import Encoded
+
+LOGITS = 2**27  # of a batch at most, 512 MiB in float32
+TOKENS = 2**12  # likewise
+
+
+@contextmanager
+def _before_vocabulary(model, change: Callable[[torch.Tensor], torch.Tensor]):
+    """Let the output layer see `change` of the last hidden states (n, T, d) alone."""
+    hook = model.get_output_embeddings().register_forward_pre_hook(lambda layer, inputs: change(inputs[0]))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def response_logits(model, batch: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits (n, R, V) that predict the response tokens, and these tokens (n, R), `IGNORE` after the last.
+
+    R is the largest number of response tokens in the batch. The hidden states of the other positions are dropped
+    before the output layer: its share of a pass over a large vocabulary is otherwise the largest of all.
+    """
+    at, target = (t.to(model.device) for t in batch.responses())
+    with _before_vocabulary(model, lambda hidden: hidden.gather(1, at[..., None].expand(*at.shape, hidden.shape[-1]))):
+        return model(input_ids=batch.input_ids.to(model.device), use_cache=False).logits, target
+
+
+def last_hidden(model, batch: Encoded) -> torch.Tensor:
+    """Return the last hidden states, those that the output layer reads, shape (n, T, d)."""
+    kept = []
+    with _before_vocabulary(model, lambda hidden: kept.append(hidden) or hidden[:, :1]):
+        model(input_ids=batch.input_ids.to(model.device), use_cache=False)
+    return kept[0]
+
+
+def batches(model, data: Encoded, size: int) -> Iterator[tuple[torch.Tensor, Encoded]]:
+    """Yield (rows (b,), those examples) of similar length, at most `size`, `LOGITS` and `TOKENS` of them."""
+    logits = model.get_output_embeddings().weight.shape[0] * max(1, int(data.tokens().max()))
+    most = min(size, LOGITS // logits, TOKENS // data.input_ids.shape[1])
+    for rows in data.last().argsort(stable=True).split(max(1, most)):
+        yield rows, data.take(rows)
