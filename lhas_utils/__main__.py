@@ -31,8 +31,8 @@ def real(data: str, model: str, profile: str) -> None:
 
 def llm(model: str, profile: str) -> None:
     """Run both papers' questions on a real model; at `full`, the packaged one, its rows and verdicts are published."""
-    run_llm(model or GEMMA.name, profile)
-    if profile == "full" and model in ("", GEMMA.name):
+    run_llm(model or GEMMA, profile)
+    if profile == "full" and model in ("", GEMMA):
         publish(list(LLM), profile)
 
 

@@ -144,7 +144,8 @@ _TRAINING = ("steps", "rank", "reselect", "curriculum", "lr", "match")  # what t
 def columns(spec) -> dict:
     """Return a run's spec as flat columns: its own fields, those of its world, and of its training some.
 
-    `params` becomes text, `k=v` joined by commas; the base model's fields are left out.
+    `params` becomes text, `k=v` joined by commas; the base model's fields are left out, and the names of several
+    selectors, which stand in the rows.
     """
     flat = {}
     for f in fields(spec):
@@ -153,7 +154,7 @@ def columns(spec) -> dict:
             flat["params"] = ", ".join(f"{k}={v}" for k, v in value)
         elif f.name == "train":
             flat |= {k: getattr(value, k) for k in _TRAINING}
-        elif not is_dataclass(value):
+        elif not is_dataclass(value) and f.name != "selectors":
             flat[f.name] = value
         elif f.name == "world":
             flat |= asdict(value)

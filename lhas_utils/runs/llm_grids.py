@@ -6,13 +6,12 @@ leaves them out, because smaller runs of another model say nothing about them.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 from ..core import PROFILES, Checkpoint, TrainSpec, choose, settings
-from ..learning import GEMMA, PACKAGED, TINY_GEMMA, check_model, fastest, speed
+from ..learning import GEMMA, PACKAGED, TINY, check_model, fastest, made, packaged, speed
 from ..studies import BASES, BranchSpec, LevelSpec, RunSpec
 from ..worlds import GymWorld
 from .cache import fill, missing
@@ -63,7 +62,7 @@ SIZES = {
 
 
 def base(model: str = "", device: str = "", dtype: str = "") -> Checkpoint:
-    """Return the checkpoint of a model.
+    """Return the checkpoint of a model; a packaged one is made unless it is there.
 
     Args:
         model: a packaged model's name, a hub id or a folder; empty for the tiny model made here.
@@ -73,12 +72,12 @@ def base(model: str = "", device: str = "", dtype: str = "") -> Checkpoint:
         ValueError: for what is no causal LM, or a device that is not there.
     """
     if not model:
-        return TINY_GEMMA
-    device, dtype = device or settings.device(), dtype or settings.dtype()
+        model, device, dtype = TINY, "cpu", "float32"
+    given, quickest = (device or settings.device(), dtype or settings.dtype()), fastest()
     if model not in PACKAGED:
-        return check_model(model, device, dtype)
-    quickest = fastest()
-    return replace(GEMMA, name=model, device=device or quickest[0], dtype=dtype or quickest[1])
+        return check_model(model, *given)
+    made(model)
+    return packaged(model, dtype=given[1] or quickest[1], device=given[0] or quickest[0])
 
 
 def branches(model: Checkpoint, size: Size) -> list[BranchSpec]:
@@ -119,7 +118,7 @@ def llm_specs(model: str = "", profile: str = "fast", part: str = "branch") -> l
         model: as of `base`; without one the size is that of `smoke`. part: `branch`, `paths` or `difficulty`.
     """
     choose("profile", profile, PROFILES)
-    if profile == "full" and model == GEMMA.name:
+    if profile == "full" and model == GEMMA:
         return _published(part, profile)
     return PARTS[choose("part", part, PARTS)](base(model), SIZES[profile if model else "smoke"])
 
@@ -135,6 +134,7 @@ def run_llm(model: str = "", profile: str = "fast") -> None:
     """Fill the run cache with all parts on one model, one after the other, then say how fast it was."""
     if profile == "published":
         return
+    checkpoint = base(model)
     print(llm_line(model, profile), flush=True)
     for part in PARTS:
         specs = llm_specs(model, profile, part)
@@ -142,7 +142,7 @@ def run_llm(model: str = "", profile: str = "fast") -> None:
         print(f"{part}: {len(specs)} runs at profile {profile}, {todo} to compute", flush=True)
         fill(specs)
     if model:
-        print(speed(base(model), SIZES[profile].train), flush=True)
+        print(speed(checkpoint, SIZES[profile].train), flush=True)
 
 
 def _published(part: str, profile: str) -> list:
@@ -150,7 +150,7 @@ def _published(part: str, profile: str) -> list:
     if choose("profile", profile, PROFILES) != "full":
         return llm_specs("", profile, part) if profile == "smoke" else []
     where = {"device": settings.device() or "cpu", "dtype": settings.dtype() or "bfloat16"}
-    return PARTS[part](replace(GEMMA, **where), SIZES["full"])
+    return PARTS[part](packaged(GEMMA, **where), SIZES["full"])
 
 
 def llm_branch(profile: str) -> list[BranchSpec]:

@@ -5,7 +5,7 @@ the strong one has had some mid-training on the easy levels of the same family, 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 import pandas as pd
@@ -41,7 +41,7 @@ class LevelSpec:
     seed: int
     d: int
     n: int
-    model: Checkpoint = field(default=Checkpoint("gemma-3-tiny"))
+    model: Checkpoint
     steps: int = 40
     batch_size: int = 8
     lr: float = 1e-3

