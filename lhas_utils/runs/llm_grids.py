@@ -18,7 +18,7 @@ from .cache import fill, missing
 from .grids import FIRST
 
 PATHS = ("random", "gradient", "alignment", "diversity", "lhas")  # selectors that live with their own past
-LEVEL_FAMILIES = ("letter_counting", "gcd")
+LEVEL_FAMILIES = ("needle_haystack", "family_relationships")
 RANK = 16  # of the adapters
 
 

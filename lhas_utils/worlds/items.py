@@ -8,7 +8,6 @@ import random
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import version
-from math import gcd
 from typing import NamedTuple
 
 from ..core import choose
@@ -17,14 +16,14 @@ RELEASE = "0.1.25"  # of reasoning-gym: another one may draw other items
 SPACING = 10**6
 LEVELS = (1, 2, 3, 4, 5)
 KNOBS: dict[str, Callable[[int], dict]] = {  # family -> its knobs at level d
-    "spell_backward": lambda d: {"min_word_len": d + 2, "max_word_len": d + 2},
+    "needle_haystack": lambda d: {"min_num_statements": 2 * d, "max_num_statements": 2 * d},
+    "family_relationships": lambda d: {"min_family_size": d + 2, "max_family_size": d + 2},
+    "number_sequence": lambda d: {"max_complexity": min(d, 3), "min_terms": 4, "max_terms": 5, "max_value": 50 * d},
     "letter_counting": lambda d: {"min_words": 2 * d, "max_words": 2 * d + 1},
-    "gcd": lambda d: {"max_value": 15 * 2**d},
-    "calendar_arithmetic": lambda d: {"tasks": ["weekday_offset"], "offset_upper_bound": 2 * 2**d},
 }
 FAMILIES = tuple(KNOBS)
 SOURCES = ("reasoning-gym", "stand-in")
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+NAMES = ("Ann", "Bob", "Cy", "Dan", "Eve", "Fay", "Gus", "Hal", "Ida", "Jo", "Kim", "Lou")
 SETS = ("pool", "validation", "proxy", "test", "base")  # each has items of its own
 
 
@@ -39,8 +38,8 @@ class Item(NamedTuple):
 def block(seed: int, family: str, level: int, which: str) -> int:
     """Return the first of the 10^6 item seeds of one family, level and set of a world; no two overlap.
 
-    >>> block(0, "gcd", 1, "pool") - block(0, "spell_backward", 5, "base")
-    6000000
+    >>> block(0, "family_relationships", 0, "pool") - block(0, "needle_haystack", 5, "base")
+    1000000
     """
     position = (seed * len(FAMILIES) + FAMILIES.index(family)) * (len(LEVELS) + 1) + level
     return (position * len(SETS) + SETS.index(which)) * SPACING
@@ -91,29 +90,27 @@ def _stand_in(family: str, level: int, first: int) -> Iterator[Item]:
         yield Item(question, answer, answer.__eq__)
 
 
-def _word(rng: random.Random, length: int, letters: str = "abcdefgh") -> str:
-    return "".join(rng.choice(letters) for _ in range(length))
+def _needle(rng: random.Random, d: int) -> tuple[str, str]:
+    names, marks = rng.sample(NAMES, d + 1), rng.sample(range(10), d + 1)
+    i = rng.randrange(d + 1)
+    told = " ".join(f"{name} has {mark}." for name, mark in zip(names, marks))
+    return f"{told} Who has {marks[i]}?", names[i]
 
 
-def _spell(rng: random.Random, d: int) -> tuple[str, str]:
-    word = _word(rng, d + 2)
-    return f"Spell backward: {word}", word[::-1]
+def _ancestor(rng: random.Random, d: int) -> tuple[str, str]:
+    names, steps = rng.sample(NAMES, d + 2), rng.randint(1, d + 1)
+    return f"{' > '.join(names)}. Who is {steps} above {names[-1]}?", names[-1 - steps]
+
+
+def _sequence(rng: random.Random, d: int) -> tuple[str, str]:
+    first, step = rng.randint(-20 * d, 20 * d), rng.randint(-3 * d, 3 * d)
+    terms = [str(first + step * i) for i in range(5)]
+    return f"{', '.join(terms[:4])}, ?", terms[4]
 
 
 def _count(rng: random.Random, d: int) -> tuple[str, str]:
-    word = _word(rng, 2 * d + 3, "abcd")
+    word = "".join(rng.choice("abcd") for _ in range(2 * d + 3))
     return f"How often is a in {word}?", str(word.count("a"))
 
 
-def _divisor(rng: random.Random, d: int) -> tuple[str, str]:
-    a, b = (rng.randint(1, 15 * 2**d) for _ in range(2))
-    return f"GCD of {a}, {b}?", str(gcd(a, b))
-
-
-def _weekday(rng: random.Random, d: int) -> tuple[str, str]:
-    start, days = rng.randrange(7), rng.randint(1, 2 * 2**d)
-    date = f"{rng.randint(1, 28)}.{rng.randint(1, 12)}."
-    return f"{date} is a {DAYS[start]}. And {days} days later?", DAYS[(start + days) % 7]
-
-
-_QUESTIONS = dict(zip(FAMILIES, (_spell, _count, _divisor, _weekday)))
+_QUESTIONS = dict(zip(FAMILIES, (_needle, _ancestor, _sequence, _count)))

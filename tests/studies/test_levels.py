@@ -17,7 +17,7 @@ ONE = {
     "test_size": 8,
     "steps": 6,
 }
-SPEC = LevelSpec("spell_backward", "weak", 100, 2, 12, **ONE)
+SPEC = LevelSpec("needle_haystack", "weak", 100, 2, 12, **ONE)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def test_equal_specs_give_equal_rows_and_nothing_else_counts(tidy_rows, rows):
 
 
 def test_the_strong_base_knows_the_easy_levels_better(rows):
-    other = levels.execute(LevelSpec("spell_backward", "strong", 100, 2, 12, **ONE), {})[0]
+    other = levels.execute(LevelSpec("needle_haystack", "strong", 100, 2, 12, **ONE), {})[0]
     weak, strong = (r[(r["who"] == "base") & r["slice"].isin(["1", "2"])]["nll"].mean() for r in (rows, other))
     assert strong < weak
 
@@ -52,7 +52,7 @@ def test_training_lowers_the_loss_of_what_is_trained_on(rows):
 
 def test_amounts_by_hand():
     def amount(**more):
-        return LevelSpec("gcd", "weak", 0, 5, 20, **ONE | more).amount(lambda d: float(d))
+        return LevelSpec("number_sequence", "weak", 0, 5, 20, **ONE | more).amount(lambda d: float(d))
 
     assert amount() == (20, 6)
     assert amount(match="epochs") == (20, 8), "3 epochs of 20 in batches of 8: 60 / 8, rounded up"
@@ -72,7 +72,7 @@ def test_amounts_by_hand():
     ],
 )
 def test_bad_input_is_one_sentence(change, words):
-    fields = {"skill": "gcd", "base": "weak", "seed": 0, "d": 1, "n": 8} | ONE | change
+    fields = {"skill": "number_sequence", "base": "weak", "seed": 0, "d": 1, "n": 8} | ONE | change
     with pytest.raises(ValueError, match=words):
         LevelSpec(**fields)
 

@@ -25,15 +25,15 @@ def answer(prompt: str) -> str:
     question = prompt.removesuffix("\nAnswer:")
     for closing in gym.CLOSINGS[1:]:
         question = question.removesuffix(closing)
-    last = question.rstrip("?").split()[-1]
-    if question.startswith("Spell"):
-        return last[::-1]
     if question.startswith("How often"):
-        return str(last.count("a"))
-    if question.startswith("GCD"):
-        return str(np.gcd(*(int(v) for v in question[7:].rstrip("?").split(", "))))
-    words = question.split()
-    return items.DAYS[(items.DAYS.index(words[3].rstrip(".")) + int(words[5])) % 7]
+        return str(question.rstrip("?").split()[-1].count("a"))
+    if question.endswith(", ?"):
+        terms = [int(t) for t in question.removesuffix(", ?").split(", ")]
+        return str(2 * terms[3] - terms[2])
+    told, asked = question.rsplit(". ", 1)
+    if " > " in told:
+        return told.split(" > ")[-1 - int(asked.split()[2])]
+    return next(t.split()[0] for t in told.split(". ") if t.endswith(f" has {asked[8:-1]}"))
 
 
 def sets(world) -> dict:
@@ -74,17 +74,15 @@ def test_the_shares_are_those_that_were_asked_for(world):
 
 def test_copies_ask_one_question_in_other_words(world):
     pool = world.stages[0].pool.to_pandas()
-    asked = {answer(p): p for p in pool["prompt"]}
     copies = pool[pool["duplicate"] & pool["clean"]]
     assert copies["prompt"].nunique() == len(copies) and copies["response"].nunique() == 1
-    assert set(copies["response"]) <= set(asked)
 
 
 def test_levels_and_difficulties(world):
     for name, data in world.tests.items():
         assert set(data["task"]) == {f"{name} {d}" for d in gym.TRAINED}
         assert set(world.ood[name]["task"]) == {f"{name} {gym.OOD}"}
-    assert world.ood["gcd"]["difficulty"] == [gym.OOD / len(LEVELS)] * 10
+    assert world.ood["number_sequence"]["difficulty"] == [gym.OOD / len(LEVELS)] * 10
     assert {s: list(world.proxy["skill"]).count(s) for s in FAMILIES} == dict.fromkeys(FAMILIES, 3)
 
 
@@ -161,7 +159,7 @@ def test_bad_levels_are_one_sentence():
     with pytest.raises(ValueError, match="family: expected one of .*; got 'chess'"):
         GymLevels("chess")
     with pytest.raises(ValueError, match="size: expected one of 1, .*; got 65"):
-        GymLevels("gcd", "stand-in").slices(0, 65)
+        GymLevels("number_sequence", "stand-in").slices(0, 65)
 
 
 # ---- with the packages ---------------------------------------------------------------------------
