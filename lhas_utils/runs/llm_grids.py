@@ -48,7 +48,7 @@ SIZES = {
         TrainSpec(steps=16, batch_size=8, lr=1e-3, rank=RANK, probe_steps=(0, 8), probe_size=64),
         (1, 3, 5),
         (16, 128),
-        {},
+        {"steps": 20, "mid_steps": 12, "test_size": 24},
     ),
     "full": Size(
         (8, 6, 8),

@@ -1,6 +1,7 @@
 """GymLevels: one family of questions with its five levels, for the difficulty study on a pretrained model."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 from datasets import Dataset
@@ -32,21 +33,22 @@ class GymLevels:
         choose("source", self.source, SOURCES)
 
     def slices(self, seed: int, size: int) -> dict[int, Dataset]:
-        """Return the test set of each level, `size` different questions each, `TESTED` at most."""
+        """Return the test set of each level, the first `size` of `TESTED` questions, all of them different."""
         choose("size", size, range(1, TESTED + 1))
-        return {d: self._draw("test", d, size, seed, set()) for d in LEVELS}
+        return {d: data.select(range(size)) for d, data in _tested(self, seed).items()}
 
     def sample(self, d: int, n: int, seed: int) -> Dataset:
-        """Return n different training questions of level d, none of which is tested; prefixes nest."""
-        return self._draw("pool", d, n, seed, self._tested(d, seed))
+        """Return n different training questions of level d, none of which is tested at any level; prefixes nest."""
+        return self._draw("pool", d, n, seed, self._asked(seed))
 
     def easy(self, n: int, seed: int) -> Dataset:
         """Return n different questions of the easy levels in turns, for mid-training; none of them is tested."""
-        parts = [self._draw("base", d, -(-n // len(EASY)), seed, self._tested(d, seed)) for d in EASY]
+        used = self._asked(seed)
+        parts = [self._draw("base", d, -(-n // len(EASY)), seed, used) for d in EASY]
         return table([part[i] for i in range(len(parts[0])) for part in parts][:n], COLUMNS)
 
-    def _tested(self, d: int, seed: int) -> set[str]:
-        return set(self._draw("test", d, TESTED, seed, set())["prompt"])
+    def _asked(self, seed: int) -> set[str]:
+        return {p for data in _tested(self, seed).values() for p in data["prompt"]}
 
     def _draw(self, which: str, d: int, n: int, seed: int, used: set[str]) -> Dataset:
         drawn, rows = items(self.source, self.family, d, block(seed, self.family, d, which)), []
@@ -54,3 +56,10 @@ class GymLevels:
             item = next_new(drawn, used)
             rows.append({"prompt": prompt(item.question), "response": item.answer, "level": d})
         return table(rows, COLUMNS)
+
+
+@lru_cache(maxsize=4)
+def _tested(world: GymLevels, seed: int) -> dict[int, Dataset]:
+    """Return `TESTED` questions of each level; two levels may draw the same one, the easier then has it."""
+    used: set[str] = set()
+    return {d: world._draw("test", d, TESTED, seed, used) for d in LEVELS}

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lhas_utils.core import digest
+from lhas_utils.core import digest, paths
 from lhas_utils.learning import GEMMA, TINY, packaged
-from lhas_utils.runs import LLM, PARTS, llm_grids, llm_line, llm_specs, specs
+from lhas_utils.runs import LLM, PARTS, experiments, llm_grids, llm_line, llm_specs, specs
+from lhas_utils.runs.provenance import today
 from lhas_utils.selection import SELECTORS
 from lhas_utils.studies import BranchSpec, LevelSpec, RunSpec
 
@@ -36,10 +37,10 @@ def test_light_profiles_need_no_weights():
 
 
 def test_what_is_compared():
-    branch, paths, level = (specs(name, "full") for name in LLM[:3])
+    branch, lived, level = (specs(name, "full") for name in LLM[:3])
     assert all(isinstance(s, BranchSpec) and {"gradient", "alignment", "lhas"} <= set(s.selectors) for s in branch)
-    assert all(isinstance(s, RunSpec) for s in paths) and {s.selector for s in paths} <= set(SELECTORS)
-    assert {s.selector for s in paths} == set(llm_grids.PATHS)
+    assert all(isinstance(s, RunSpec) for s in lived) and {s.selector for s in lived} <= set(SELECTORS)
+    assert {s.selector for s in lived} == set(llm_grids.PATHS)
     assert all(isinstance(s, LevelSpec) for s in level)
     main = [s for s in level if s.match == "steps"]
     assert len(main) == 8 * len(llm_grids.LEVEL_FAMILIES) * 2 * 3 * 5
@@ -72,3 +73,16 @@ def test_where_it_computes_can_be_said(monkeypatch):
 def test_bad_input_is_one_sentence(arguments, words):
     with pytest.raises(ValueError, match=words):
         llm_specs(*arguments)
+
+
+def test_published_specs_are_the_same_on_every_machine(monkeypatch, tmp_path):
+    here = today(["llm_branch"])
+    monkeypatch.setattr(paths, "MODELS", tmp_path)
+    assert specs("llm_branch", "full")[0].model.name.startswith(str(tmp_path))
+    assert today(["llm_branch"]).equals(here)
+
+
+def test_at_full_the_rows_are_read_and_never_computed(monkeypatch):
+    monkeypatch.setattr(experiments, "is_published", lambda name: False)
+    monkeypatch.setattr(experiments.cache, "results", lambda *arguments: pytest.fail("computed"))
+    assert all(experiments.experiment(name, "full").empty for name in LLM)

@@ -147,6 +147,8 @@ def test_no_tested_question_is_trained_on_and_prefixes_nest(family):
     tests = world.slices(3, 20)
     assert list(tests) == list(LEVELS) and all(len(t) == 20 for t in tests.values())
     tested = {p for t in tests.values() for p in t["prompt"]}
+    assert len(tested) == 100, "no question is tested twice, not at two levels either"
+    assert tests[3]["prompt"] == world.slices(3, 30)[3]["prompt"][:20]
     for d in LEVELS:
         long, short = world.sample(d, 40, 3), world.sample(d, 8, 3)
         assert long["prompt"][:8] == short["prompt"] and len(set(long["prompt"])) == 40
