@@ -1,6 +1,7 @@
 """A model learns: text as tensors, models, the training loop, scores and base models."""
 
 from .bases import base_model, load_base, tokenizer
+from .causal import causal
 from .forward import batches, last_hidden, response_logits
 from .gemma import GEMMA, PACKAGED, TINY, made, packaged
 from .loop import LOSSES, by_length, dft_loss, example_loss, fit, paced, shuffled, step_size, token_nll

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core import PROFILES, Checkpoint, TrainSpec, choose, settings
-from ..learning import GEMMA, PACKAGED, TINY, check_model, fastest, made, packaged, speed
+from ..learning import GEMMA, PACKAGED, TINY, causal, check_model, fastest, made, packaged, speed
 from ..studies import BASES, BranchSpec, LevelSpec, RunSpec
 from ..worlds import GymWorld
 from .cache import fill, missing
@@ -75,7 +75,7 @@ def base(model: str = "", device: str = "", dtype: str = "") -> Checkpoint:
         model, device, dtype = TINY, "cpu", "float32"
     given, quickest = (device or settings.device(), dtype or settings.dtype()), fastest()
     if model not in PACKAGED:
-        return check_model(model, *given)
+        return causal(check_model(model, *given))
     made(model)
     return packaged(model, dtype=given[1] or quickest[1], device=given[0] or quickest[0])
 
@@ -127,6 +127,8 @@ def llm_line(model: str, profile: str) -> str:
     """Return one sentence that says which model the runs have, where it computes, and in what."""
     spec = llm_specs(model, profile)[0]
     where = f"{spec.model.dtype} on {spec.model.device}"
+    if (spec.model.device, spec.model.dtype) == ("cpu", "bfloat16") and fastest()[1] != "bfloat16":
+        where += ", in which this processor does not compute: DTYPE=float32 is faster"
     return f"model: {Path(spec.model.name).name}, LoRA rank {spec.train.rank}, {where}; questions: {spec.world.source}"
 
 

@@ -86,3 +86,11 @@ def test_at_full_the_rows_are_read_and_never_computed(monkeypatch):
     monkeypatch.setattr(experiments, "is_published", lambda name: False)
     monkeypatch.setattr(experiments.cache, "results", lambda *arguments: pytest.fail("computed"))
     assert all(experiments.experiment(name, "full").empty for name in LLM)
+
+
+def test_a_processor_without_bfloat16_is_said(monkeypatch):
+    monkeypatch.setattr(llm_grids, "made", lambda name: None)
+    monkeypatch.setattr(llm_grids, "fastest", lambda: ("cpu", "float32"))
+    assert "does not compute" not in llm_line(GEMMA, "fast")
+    monkeypatch.setenv("DTYPE", "bfloat16")
+    assert "in which this processor does not compute: DTYPE=float32 is faster" in llm_line(GEMMA, "fast")
