@@ -130,6 +130,7 @@ def test_the_extra_is_installed_once_by_its_hashes_after_its_terms_are_said(tmp_
         (folder / name).write_bytes((ROOT / name).read_bytes())
     fake = tmp_path / "fake"
     (fake / "pip").mkdir(parents=True)
+    (fake / "pip/__init__.py").touch()
     (fake / "pip/__main__.py").write_text("import sys\nprint('pip', *sys.argv[1:])\n")
     code = f"import sys; sys.prefix = {str(tmp_path)!r}; sys.argv = ['x', 'llm']; sys.path.insert(0, '.ci')"
     command = [sys.executable, "-c", f"{code}; import environment; environment.main()"]
