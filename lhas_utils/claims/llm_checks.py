@@ -72,8 +72,9 @@ def small_text_decides(profile: str, metric: str = "exact") -> list[dict]:
 
 
 def _decided(cheap: str, profile: str, metric: str) -> list[dict]:
-    real, other = (runs(name, profile, metric) for name in ("llm_branch", cheap))
-    if not len(real) or not len(other):
+    real = runs("llm_branch", profile, metric)
+    other = runs(cheap, profile, metric) if len(real) else real  # nothing is computed to be compared with nothing
+    if not len(other):
         return []
     shares = {name: decision_accuracy(other, real, name)["accuracy"].to_numpy() for name in DECIDED}
     return [effect(share - 0.5, name=f"{CHEAP[cheap]}, {name}: share - .5") for name, share in shares.items()]
