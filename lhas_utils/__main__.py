@@ -5,27 +5,35 @@ import sys
 
 from . import claims
 from .core import VIEWS
-from .learning import quiet
+from .learning import GEMMA, quiet
 from .reader import Setup, readme, run_again, run_text, site, stored
-from .runs import NOTEBOOKS, fill, missing, publish_rows, specs
+from .runs import LLM, NOTEBOOKS, fill, missing, publish_rows, run_llm, specs
 
 
 def run(notebooks: list[str], profile: str) -> None:
     """Fill the run cache with everything these notebooks read (all of them by default)."""
     if profile == "full":
         claims.enough_seeds()
-    names = dict.fromkeys(name for n in notebooks or NOTEBOOKS for name in NOTEBOOKS.get(n, ()))
+    names = dict.fromkeys(name for n in notebooks or NOTEBOOKS for name in NOTEBOOKS.get(n, ()) if name not in LLM)
     grid = list(dict.fromkeys(spec for name in names for spec in specs(name, profile)))
     todo = len(missing(grid))
     print(f"runs: {len(grid)} at profile {profile}, {len(grid) - todo} in the cache, {todo} to compute", flush=True)
     fill(grid)
     if not notebooks or "07" in notebooks:
         run_text("", "", profile)
+        run_llm("", profile)
 
 
 def real(data: str, model: str, profile: str) -> None:
     """Run the protocol on real text: a folder or hub name, and optionally a pretrained model."""
     run_text(data, model, profile)
+
+
+def llm(model: str, profile: str) -> None:
+    """Run both papers' questions on a real model; at `full`, the packaged one, its rows and verdicts are published."""
+    run_llm(model or GEMMA, profile)
+    if profile == "full" and model in ("", GEMMA):
+        publish(list(LLM), profile)
 
 
 def publish(experiments: list[str], profile: str) -> None:
@@ -47,6 +55,7 @@ def main(argv: list[str] | None = None) -> None:
         "run": (run, ("notebooks", "profile")),
         "real": (real, ("data", "model", "profile")),
         "race": (run_again, ("file",)),
+        "llm": (llm, ("model", "profile")),
         "claims": (claims.ledger.show_lines, ()),
         "claim": (claim, ("claim", "profile")),
         "publish": (publish, ("experiments", "profile")),
@@ -69,7 +78,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     commands.choices["claim"].add_argument("claim", metavar="ID")
     commands.choices["real"].add_argument("--data", required=True)
-    commands.choices["real"].add_argument("--model", default="")
+    for verb in ("real", "llm"):
+        commands.choices[verb].add_argument("--model", default="")
     commands.choices["race"].add_argument("file", metavar="FILE")
     args = parser.parse_args(argv)
     function, names = verbs[args.verb]

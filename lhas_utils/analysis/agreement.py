@@ -1,4 +1,6 @@
-"""How well a cheap number tells a measured one: Taylor terms, update concentration, selectors' scores."""
+"""How well a cheap number tells a measured one: Taylor terms, update concentration, scores, whole worlds."""
+
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -79,3 +81,41 @@ def correlations(rows: pd.DataFrame) -> pd.DataFrame:
             if target != "now":
                 out.append((seed, "effect now", target, _rho(g["now"], g[target])))
     return pd.DataFrame(out, columns=["seed", "selector", "target", "rho"])
+
+
+def _pairs(runs: pd.DataFrame, quantity: str, names: list[str]) -> pd.DataFrame:
+    """Return value(a) - value(b) for every pair of selectors, (seeds, pairs)."""
+    wide = runs.pivot(index="seed", columns="selector", values=quantity)[names]
+    return pd.DataFrame({(a, b): wide[a] - wide[b] for a, b in combinations(names, 2)})
+
+
+def decision_accuracy(cheap: pd.DataFrame, real: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Return, per seed of the real model, the share of pairs of selectors that a cheap world orders as it does.
+
+    A pair counts 1 where the sign of the cheap world's mean difference over its seeds is that of the real seed's
+    difference, 0 where it is the other one, and 1/2 where one of them is 0; .5 is chance. `others` is the same with
+    the mean of the real model's other seeds in place of the cheap world: how well the real model tells itself.
+
+    Args:
+        cheap, real: one row a seed and selector (`branched`); what is in both is compared.
+        quantity: a column of both.
+
+    Returns:
+        DataFrame seed, accuracy, others, pairs.
+
+    Raises:
+        ValueError: fewer than two selectors in common, or fewer than two seeds of the real model.
+    """
+    names = [s for s in dict.fromkeys(real["selector"]) if s in set(cheap["selector"])]
+    if len(names) < 2:
+        raise ValueError(f"decision_accuracy: expected two selectors in both worlds; got {', '.join(names) or 'none'}")
+    told, seen = np.sign(_pairs(cheap, quantity, names).mean()), _pairs(real, quantity, names)
+    if len(seen) < 2:
+        raise ValueError(f"decision_accuracy: expected two seeds of the real model; got {len(seen)}")
+    rest = (seen.sum() - seen) / (len(seen) - 1)
+
+    def share(expected):
+        return ((1 + np.sign(seen) * np.sign(expected)) / 2).mean(axis=1)
+
+    out = {"accuracy": share(told), "others": share(rest)}
+    return pd.DataFrame(out).rename_axis("seed").reset_index().assign(pairs=seen.shape[1])

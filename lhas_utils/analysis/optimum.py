@@ -31,11 +31,16 @@ def by_slice(rows: pd.DataFrame) -> pd.DataFrame:
     return out.assign(level=out["slice"].astype(int)).drop(columns="slice")
 
 
+def _span(skill: str, d: int) -> tuple[int, ...]:
+    """Return the tested levels that training data of level d are of; a family of questions has one at a time."""
+    return LEVEL_WORLDS[skill].span(d) if skill in LEVEL_WORLDS else (d,)
+
+
 def per_run(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row per run: gains over the base and the three parts of the target risk, in both metrics.
 
     Args:
-        rows: tidy rows of the experiment `difficulty` or `opworld`.
+        rows: tidy rows of the experiment `difficulty`, `opworld` or `llm_difficulty`.
 
     Returns:
         DataFrame: the spec's columns, what the run used, `before` (the base's exact match, mean over levels), and for
@@ -46,7 +51,7 @@ def per_run(rows: pd.DataFrame) -> pd.DataFrame:
     """
     out = rows.drop_duplicates("run").set_index("run")[[*SPEC, *MEASURED]].sort_index()
     one = out.loc[out["d"] > 0, ["skill", "d"]].itertuples()
-    own = [(run, str(level)) for run, skill, d in one for level in LEVEL_WORLDS[skill].span(d)]
+    own = [(run, str(level)) for run, skill, d in one for level in _span(skill, d)]
     for metric, risk in RISKS.items():
         risks = risk(rows).set_axis(pd.MultiIndex.from_frame(rows[["run", "slice"]]))
         tuned, base = (risks[(rows["who"] == w).to_numpy()] for w in ("tuned", "base"))

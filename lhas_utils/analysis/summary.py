@@ -33,6 +33,7 @@ def summary(rows: pd.DataFrame, metric: str = "exact") -> pd.DataFrame:
     return pd.DataFrame(out).merge(adaptation_tokens(rows, metric), on="run")
 
 
+COMMON_START = ("branch", "text_branch", "llm_branch")  # experiments with a common start, in three worlds
 _rows = cache(experiment)
 
 
@@ -53,13 +54,13 @@ def _kept(name: str, profile: str, metric: str) -> pd.DataFrame:
     rows = _rows(name, profile)
     if rows.empty:
         return rows
-    if name == "branch":
+    if name in COMMON_START:
         return branched(rows, metric)
     return arms(summary(rows, metric)) if name == "baselines" else summary(rows, metric)
 
 
 def runs(name: str, profile: str, metric: str = "exact") -> pd.DataFrame:
-    """Return `summary` of an experiment, of `branch` `branched`; empty where a profile leaves it out.
+    """Return `summary` of an experiment, `branched` of one with a common start; empty where a profile leaves it out.
 
     Args:
         name: an experiment with stages, such as `table1`.

@@ -6,6 +6,7 @@ from . import (
     gate_checks,
     ledger,
     lhas_checks,
+    llm_checks,
     optimum_checks,
     quoted,
     ranking,

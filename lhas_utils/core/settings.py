@@ -12,6 +12,16 @@ def scheduler() -> str | None:
     return os.environ.get("SCHEDULER") or None
 
 
+def device() -> str:
+    """Return DEVICE, where the real model computes, `cpu` or `cuda`; empty where nobody says."""
+    return os.environ.get("DEVICE", "")
+
+
+def dtype() -> str:
+    """Return DTYPE, what the real model computes in, `float32` or `bfloat16`; empty where nobody says."""
+    return os.environ.get("DTYPE", "")
+
+
 def _kernel():
     ipython = sys.modules.get("IPython")  # not there in a worker without the notebook part
     return getattr(ipython and ipython.get_ipython(), "kernel", None)

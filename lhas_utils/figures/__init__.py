@@ -16,6 +16,7 @@ from .comparisons import (
     true_effect,
 )
 from .lhas_figures import lhas_map
+from .llm_figures import decisions
 from .maps import heatmap, regimes
 from .pick_figures import picks
 from .sidecar import save_figure

@@ -5,12 +5,13 @@ import re
 
 import pandas as pd
 
-from ..analysis import gate, gate_line
+from ..analysis import decision_accuracy, differences, gate, gate_line, runs, trajectory
+from ..analysis.statistics import table
 from ..claims import ledger, markdown_row, record, records
 from ..claims.render import HEADER
 from ..core import paths, write
 from ..figures import found
-from ..runs import provenance, published
+from ..runs import is_published, provenance, published
 
 HEADLINES = ("G01", "B15", "B16", "B18", "B20", "B22", "C31", "V01", "T02", "D04")  # the ledger's first screen
 FINDINGS = (("alignment", "now"), ("alignment", "later"), ("lhas", "now"), ("lhas", "later"), ("rs2", "later"))
@@ -82,6 +83,25 @@ def gates() -> str:
     return f"{gate_line(gate(rows))}\n\n{gate_line(gate(rows, 'nll', 0.0), 'NLL, as its fall in nats')}"
 
 
+def real() -> str:
+    """Return what the real model found: its gate, now and later of `FINDINGS`, and how well SkillWorld decides."""
+    if not is_published("llm_branch"):
+        return "Nothing is published yet: `make llm PROFILE=full` does it."
+    rows, metrics = published("llm_branch"), ["now", "later"]
+    scores = runs("llm_branch", "published")
+    apart = differences(scores, scores[scores["selector"] == "random"], metrics)
+    intervals = table(apart[apart["selector"] != "random"], metrics)
+    said = [f"- {gate_line(gate(trajectory(rows)))}"]
+    said += [f"- {found(intervals, *which, world='Gemma 3 270M')}" for which in FINDINGS]
+    for name in metrics:
+        shares = decision_accuracy(runs("branch", "published"), scores, name)
+        own, other = (f"{shares[c].mean():.0%}" for c in ("accuracy", "others"))
+        said.append(
+            f"- Of pairs of selectors, SkillWorld decides {own} as a seed of it, {name}; its other seeds {other}."
+        )
+    return "\n".join(said)
+
+
 GENERATED = {
     "summary": summary,
     "headlines": headlines,
@@ -91,6 +111,7 @@ GENERATED = {
     "table1": table1,
     "gates": gates,
     "provenance": made_by,
+    "real": real,
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from ..core import PROFILES, choose
-from . import cache, difficulty_grids, grids, lhas_grids
+from . import cache, difficulty_grids, grids, lhas_grids, llm_grids, text_grids
 from .published import is_published, published
 
 EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a profile
@@ -33,12 +33,17 @@ EXPERIMENTS: dict[str, Callable[[str], list]] = {  # name -> its specs at a prof
         grids.local,
         difficulty_grids.difficulty,
         difficulty_grids.opworld,
+        llm_grids.llm_branch,
+        llm_grids.llm_paths,
+        llm_grids.llm_difficulty,
+        text_grids.text_branch,
         lhas_grids.develop,
         grids.develop_lora,
         difficulty_grids.develop_difficulty,
         difficulty_grids.develop_opworld,
     )
 }
+LLM = ("llm_branch", "llm_paths", "llm_difficulty", "text_branch")  # run and published by `make llm` alone
 NOTEBOOKS = {  # notebook -> experiments whose runs it reads
     "00": (),
     "01": ("table1",),
@@ -59,6 +64,7 @@ NOTEBOOKS = {  # notebook -> experiments whose runs it reads
         "true_effect",
     ),
     "06": ("difficulty", "bands", "opworld", "develop_difficulty"),
+    "07": LLM,
     "08": ("table1",),
 }
 PUBLISHED = tuple(dict.fromkeys(e for names in NOTEBOOKS.values() for e in names))
@@ -74,9 +80,10 @@ def experiment(name: str, profile: str) -> pd.DataFrame:
 
     Args:
         name: one of `EXPERIMENTS`.
-        profile: `smoke`, `fast` or `full`; or `published`, the rows in `figures/data`.
+        profile: `smoke`, `fast` or `full`; or `published`, the rows in `figures/data`. What `make llm` computes
+            (`LLM`) is read from there at `full`, too.
     """
-    if profile == "published":
+    if profile == "published" or (profile == "full" and name in LLM):
         return published(name) if is_published(choose("experiment", name, EXPERIMENTS)) else pd.DataFrame()
     grid = specs(name, profile)
     return cache.results(grid) if grid else pd.DataFrame()

@@ -13,9 +13,9 @@ import pandas as pd
 from ..core import PROFILES, Checkpoint, ModelSpec, TrainSpec, choose, number
 from ..learning import check_model, tokenizer
 from ..selection import PAPER
-from ..studies import RunSpec
+from ..studies import BranchSpec, RunSpec
 from ..worlds import TextWorld, length_of, register, registered
-from .grids import DEVELOPMENT
+from .grids import DEVELOPMENT, FIRST
 from .text_lengths import lengths, limit_for
 
 SMALL = {  # sizes of the generated sentences' world; base model; training
@@ -105,6 +105,15 @@ def trials(specs: list[RunSpec], profile: str) -> list[RunSpec]:
         train = replace(base.train, steps=round(steps * base.train.steps), lr=lr * base.train.lr)
         out.append(replace(base, train=train))
     return out
+
+
+def text_branch(profile: str) -> list[BranchSpec]:
+    """Common start on generated sentences with a small model made here: the second cheap world beside SkillWorld."""
+    many = {"smoke": 1, "fast": 0, "full": 8}[choose("profile", profile, PROFILES)]
+    recipe = SMOKE if profile == "smoke" else SMALL
+    world = TextWorld(register(""), **recipe["world"]) if many else None
+    seeds = range(FIRST, FIRST + many)
+    return [BranchSpec(seed, world=world, model=recipe["model"], train=recipe["train"]) for seed in seeds]
 
 
 def base_line(specs: list[RunSpec]) -> str:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
-from . import branch, difficulty, expansion, retraining, stages
+from . import branch, difficulty, expansion, levels, retraining, stages
 from .branch import BRANCHED, FRESH, START, BranchSpec
 from .difficulty import BASES, CLIP, MIXED, SIGMAS, TRIMS, DifficultySpec
 from .expansion import ETAS, LocalSpec
+from .levels import LevelSpec
 from .retraining import SCORED, TARGETS, EffectSpec
 from .stages import RunSpec
 
@@ -15,4 +16,5 @@ STUDIES: dict[type, Callable] = {  # kind of spec -> what computes it
     LocalSpec: expansion.execute,
     EffectSpec: retraining.execute,
     DifficultySpec: difficulty.execute,
+    LevelSpec: levels.execute,
 }

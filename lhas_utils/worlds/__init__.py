@@ -2,6 +2,9 @@
 
 from ..core import Registry
 from .depth import DepthWorld, trimmed
+from .gym import GymCorpus, GymWorld
+from .gym_levels import EASY, GymLevels
+from .items import FAMILIES, LEVELS, SOURCES
 from .op import OpWorld
 from .reading import length_of
 from .skill import DOMAINS, ORDERS, SEQUENCES, SKILLS, WorldSpec, skill_world, stage_weights

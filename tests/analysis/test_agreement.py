@@ -53,3 +53,39 @@ def test_concentration_is_compared_among_selections_of_one_size():
     assert table["rho"].to_list() == pytest.approx([1] * 4) and table["rho_gaussian"].to_list() == pytest.approx(
         [-1] * 4
     )
+
+
+# ---- decision accuracy ---------------------------------------------------------------------------
+
+
+def scored(*seeds: dict, quantity: str = "now") -> pd.DataFrame:
+    """One row a seed and selector, from a selector -> value of each seed."""
+    rows = [(s, name, v) for s, values in enumerate(seeds) for name, v in values.items()]
+    return pd.DataFrame(rows, columns=["seed", "selector", quantity])
+
+
+def test_decision_accuracy_by_hand():
+    cheap = scored({"a": 3, "b": 2, "c": 1}, {"a": 1, "b": 2, "c": 0}, {"a": 3, "b": 0, "c": 0})  # means: a > b > c
+    real = scored({"a": 3, "b": 2, "c": 1}, {"a": 1, "b": 2, "c": 3}, {"a": 2, "b": 2, "c": 1})
+    found = agreement.decision_accuracy(cheap, real, "now")
+    assert found["accuracy"].to_list() == [1, 0, pytest.approx(2.5 / 3)], "a tie counts one half"
+    # the others' mean: seed 0 has a = 1.5, b = 2, c = 2; seed 1 a > b > c; seed 2 a = b = c
+    assert found["others"].to_list() == pytest.approx([0.5 / 3, 0, 0.5])
+    assert (found["pairs"] == 3).all() and found["seed"].to_list() == [0, 1, 2]
+
+
+def test_decision_accuracy_compares_what_both_have_and_signs_alone():
+    real = scored({"a": 2, "b": 1, "z": 9}, {"a": 0.5, "b": 0.1, "z": 0})
+    cheap = scored({"y": 0, "a": 100, "b": -100})
+    found = agreement.decision_accuracy(cheap, real, "now")
+    assert (found["pairs"] == 1).all() and (found["accuracy"] == 1).all() and (found["others"] == 1).all()
+    wide = cheap.assign(now=cheap["now"] / 1000)
+    pd.testing.assert_frame_equal(agreement.decision_accuracy(wide, real, "now"), found)
+
+
+def test_decision_accuracy_says_what_it_lacks():
+    one = scored({"a": 1, "b": 2})
+    with pytest.raises(ValueError, match="expected two seeds of the real model; got 1"):
+        agreement.decision_accuracy(one, one, "now")
+    with pytest.raises(ValueError, match="expected two selectors in both worlds; got b"):
+        agreement.decision_accuracy(scored({"b": 1, "c": 2}), scored({"a": 1, "b": 2}, {"a": 1, "b": 2}), "now")

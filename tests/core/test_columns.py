@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from lhas_utils.core import TrainSpec, columns
-from lhas_utils.studies import DifficultySpec, EffectSpec, LocalSpec, RunSpec
+from lhas_utils.studies import BranchSpec, DifficultySpec, EffectSpec, LocalSpec, RunSpec
 from lhas_utils.worlds import WorldSpec
 
 TRAIN = TrainSpec(steps=7, rank=3, reselect=2, curriculum="hard_first", lr=0.5, batch_size=9, match="tokens")
@@ -29,3 +29,8 @@ def test_measurements_tell_their_own_fields_too():
 def test_a_run_of_the_difficulty_study_tells_all_of_its_fields():
     spec = DifficultySpec(skill="op", base="strong", seed=4, d=3, n=9, steps=5, loss="dft", lr=0.5, match="tokens")
     assert columns(spec) == asdict(spec)
+
+
+def test_a_common_start_leaves_its_selectors_to_the_rows():
+    got = columns(BranchSpec(4, world=WORLD, train=TRAIN, selectors=("random", "loss")))
+    assert got == {"seed": 4, "budget": 0.25} | asdict(WORLD) | TOLD

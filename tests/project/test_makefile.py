@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGETS = "help env all lab figures claims claim judge verify html real".split()
+TARGETS = "help env all lab figures claims claim judge verify html real llm".split()
 TARGETS += "test check lint bench mutants race refresh readme lock clean distclean".split()
 
 # Stands in for .venv/bin/python: logs what it is asked and leaves behind what an executed notebook would.

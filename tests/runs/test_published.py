@@ -138,9 +138,11 @@ def test_a_missing_file_is_told_in_one_sentence(folder):
 
 def test_publishing_writes_rows_and_what_made_them(folder, monkeypatch):
     monkeypatch.setattr(provenance_module, "PUBLISHED", ("table1", "others"))
-    monkeypatch.setattr(provenance_module, "experiment", lambda name, profile: ROWS.assign(profile=profile))
+    asked = []
+    monkeypatch.setattr(provenance_module, "results", lambda grid: asked.append(grid) or ROWS.assign(profile="full"))
     publish_rows()
     assert set(published("others")["profile"]) == {"full"}
+    assert asked == [specs(name, "full") for name in ("table1", "others")]
     made = pd.read_csv(folder / "runs.csv")
     assert made["experiment"].tolist() == ["table1", "others"]
     assert made["runs"].tolist() == [len(specs(name, "full")) for name in ("table1", "others")]

@@ -1,0 +1,80 @@
+"""The checks of claims F01 and F08 to F12: the real model's gate, its difficulty study, and what a toy world tells.
+
+Every statistic is one value a seed of the real model.
+"""
+
+from collections.abc import Iterator
+
+from ..analysis import decision_accuracy, difficulty_runs, grid, rises, runs, trajectory
+from ..analysis.gate import RISE
+from ..analysis.optimum import ESTIMATORS, optima
+from ..analysis.statistics import effect
+from ..runs import experiment
+from .contract import check
+
+DECIDED = ("now", "later")  # quantities of the common start
+CHEAP = {"branch": "SkillWorld", "text_branch": "small text model"}
+
+
+@check
+def real_model_learns(profile: str, metric: str = "exact") -> list[dict]:
+    """F01: Random's rise of exact match on each stage's own family, minus `RISE`."""
+    rows = experiment("llm_branch", profile)
+    if not len(rows):
+        return []
+    before, after = rises(trajectory(rows))
+    gains = (after - before).drop(columns="final")
+    return [effect(gains[name] - RISE, name=f"{name}: rise - {RISE}", smallest=0.0) for name in gains]
+
+
+def _grids(profile: str, column: str) -> Iterator[tuple]:
+    """Yield (family, values (S, N, D), levels) of the weak base's grids, equal steps."""
+    table = difficulty_runs(profile, "llm_difficulty")
+    for family in dict.fromkeys(table["skill"]) if len(table) else ():
+        values, _, _, levels = grid(table, column, skill=family)
+        yield family, values, levels
+
+
+@check
+def real_generalization_falls(profile: str, metric: str = "exact") -> list[dict]:
+    """F08: generalization gap at the smallest minus at the largest n, mean over levels, per family."""
+    found = _grids(profile, f"generalization_{metric}")
+    return [effect((v[:, 0] - v[:, -1]).mean(1), name=f"{family}, smallest n - largest n") for family, v, _ in found]
+
+
+@check
+def real_extrapolation_falls(profile: str, metric: str = "exact") -> list[dict]:
+    """F09: extrapolation gap at the easiest minus at the hardest level, mean over n, per family."""
+    found = _grids(profile, f"extrapolation_{metric}")
+    return [effect((v[:, :, 0] - v[:, :, -1]).mean(1), name=f"{family}, easiest - hardest") for family, v, _ in found]
+
+
+@check
+def real_optimum_moves(profile: str, metric: str = "exact") -> list[dict]:
+    """F10: best level at the largest minus at the smallest n, by both estimators, per family."""
+    return [
+        effect(optima(levels, v[:, -1], e) - optima(levels, v[:, 0], e), name=f"{family}, {e}")
+        for family, v, levels in _grids(profile, f"gain_{metric}")
+        for e in ESTIMATORS
+    ]
+
+
+@check
+def toy_worlds_decide(profile: str, metric: str = "exact") -> list[dict]:
+    """F11: share of pairs of selectors that SkillWorld orders as the real model does, minus .5, now and later."""
+    return _decided("branch", profile, metric)
+
+
+@check
+def small_text_decides(profile: str, metric: str = "exact") -> list[dict]:
+    """F12: the same for the small model of sentences."""
+    return _decided("text_branch", profile, metric)
+
+
+def _decided(cheap: str, profile: str, metric: str) -> list[dict]:
+    real = runs("llm_branch", profile, metric)
+    other = runs(cheap, profile, metric) if len(real) else real  # nothing is computed to be compared with nothing
+    if not len(other):
+        return []
+    shares = {name: decision_accuracy(other, real, name)["accuracy"].to_numpy() for name in DECIDED}
+    return [effect(share - 0.5, name=f"{CHEAP[cheap]}, {name}: share - .5") for name, share in shares.items()]

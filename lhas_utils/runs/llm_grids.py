@@ -1,0 +1,170 @@
+"""The grids of the real model: both papers' questions on Gemma 3 270M with LoRA and verifiable questions.
+
+`llm_specs` gives the runs of one model: the packaged one, any other, or a tiny one of Gemma's class on stand-in
+questions, which shows the same code without weights. The published experiments are those of the packaged model; `fast`
+leaves them out, because smaller runs of another model say nothing about them.
+"""
+
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+from ..core import PROFILES, Checkpoint, TrainSpec, choose, settings
+from ..learning import GEMMA, PACKAGED, TINY, causal, check_model, fastest, made, packaged, speed
+from ..studies import BASES, BranchSpec, LevelSpec, RunSpec
+from ..worlds import GymWorld
+from .cache import fill, missing
+from .grids import FIRST
+
+PATHS = ("random", "gradient", "alignment", "diversity", "lhas")  # selectors that live with their own past
+LEVEL_FAMILIES = ("needle_haystack", "family_relationships")
+RANK = 16  # of the adapters
+
+
+class Size(NamedTuple):
+    """The size of a profile: seeds, world and training of the stages; seeds, levels and sizes of the levels."""
+
+    seeds: tuple[int, int, int]
+    world: GymWorld
+    train: TrainSpec
+    levels: tuple[int, ...]
+    sizes: tuple[int, ...]
+    recipe: dict
+
+
+SIZES = {
+    "smoke": Size(
+        (2, 1, 2),
+        GymWorld("stand-in", stages=2, pool_size=24, validation_size=8, proxy_size=8, test_size=6),
+        TrainSpec(steps=2, batch_size=4, rank=2, probe_steps=(0, 2), probe_size=8),
+        (1, 3),
+        (8,),
+        {"steps": 2, "rank": 2, "mid_steps": 2, "mid_size": 8, "test_size": 6},
+    ),
+    "fast": Size(
+        (2, 1, 1),
+        GymWorld(stages=2, pool_size=120, test_size=32),
+        TrainSpec(steps=16, batch_size=8, lr=1e-3, rank=RANK, probe_steps=(0, 8), probe_size=64),
+        (1, 3, 5),
+        (16, 128),
+        {"steps": 20, "mid_steps": 12, "test_size": 24},
+    ),
+    "full": Size(
+        (8, 6, 8),
+        GymWorld(),
+        TrainSpec(steps=30, batch_size=8, lr=1e-3, rank=RANK, probe_steps=(0, 4, 8, 16), probe_size=128),
+        (1, 2, 3, 4, 5),
+        (16, 64, 512),
+        {},
+    ),
+}
+
+
+def base(model: str = "", device: str = "", dtype: str = "") -> Checkpoint:
+    """Return the checkpoint of a model; a packaged one is made unless it is there.
+
+    Args:
+        model: a packaged model's name, a hub id or a folder; empty for the tiny model made here.
+        device, dtype: empty for DEVICE and DTYPE, or where these are not set for the fastest.
+
+    Raises:
+        ValueError: for what is no causal LM, or a device that is not there.
+    """
+    if not model:
+        model, device, dtype = TINY, "cpu", "float32"
+    given, quickest = (device or settings.device(), dtype or settings.dtype()), fastest()
+    if model not in PACKAGED:
+        return causal(check_model(model, *given))
+    made(model)
+    return packaged(model, dtype=given[1] or quickest[1], device=given[0] or quickest[0])
+
+
+def branches(model: Checkpoint, size: Size) -> list[BranchSpec]:
+    """Return the runs of the common start on a model."""
+    return [BranchSpec(s, world=size.world, model=model, train=size.train) for s in _seeds(size.seeds[0])]
+
+
+def trajectories(model: Checkpoint, size: Size) -> list[RunSpec]:
+    """Return the runs in which each selector lives with its own past."""
+    run = {"world": size.world, "model": model, "train": size.train}
+    return [RunSpec(name, s, **run) for s in _seeds(size.seeds[1]) for name in PATHS]
+
+
+def levels(model: Checkpoint, size: Size) -> list[LevelSpec]:
+    """Return the runs of the difficulty study: equal steps, and at the ends of n equal epochs and equal tokens."""
+    recipe = {"model": model, "source": size.world.source} | size.recipe
+    out, ends = [], dict.fromkeys((size.sizes[0], size.sizes[-1]))
+    for seed, skill in product(_seeds(size.seeds[2]), LEVEL_FAMILIES):
+        grid = product(BASES, size.sizes, size.levels)
+        out += [LevelSpec(skill, base, seed, d, n, **recipe) for base, n, d in grid]
+        if skill == LEVEL_FAMILIES[0]:
+            few = product(("epochs", "tokens"), ends, size.levels[::2])
+            out += [LevelSpec(skill, BASES[0], seed, d, n, match=match, **recipe) for match, n, d in few]
+    return out
+
+
+def _seeds(many: int) -> range:
+    return range(FIRST, FIRST + many)
+
+
+PARTS: dict[str, Callable[[Checkpoint, Size], list]] = {"branch": branches, "paths": trajectories, "difficulty": levels}
+
+
+def llm_specs(model: str = "", profile: str = "fast", part: str = "branch") -> list:
+    """Return the runs of one part on one model.
+
+    Args:
+        model: as of `base`; without one the size is that of `smoke`. part: `branch`, `paths` or `difficulty`.
+    """
+    choose("profile", profile, PROFILES)
+    if profile == "full" and model == GEMMA:
+        return _published(part, profile)
+    return PARTS[choose("part", part, PARTS)](base(model), SIZES[profile if model else "smoke"])
+
+
+def llm_line(model: str, profile: str) -> str:
+    """Return one sentence that says which model the runs have, where it computes, and in what."""
+    spec = llm_specs(model, profile)[0]
+    where = f"{spec.model.dtype} on {spec.model.device}"
+    if (spec.model.device, spec.model.dtype) == ("cpu", "bfloat16") and fastest()[1] != "bfloat16":
+        where += ", in which this processor does not compute: DTYPE=float32 is faster"
+    return f"model: {Path(spec.model.name).name}, LoRA rank {spec.train.rank}, {where}; questions: {spec.world.source}"
+
+
+def run_llm(model: str = "", profile: str = "fast") -> None:
+    """Fill the run cache with all parts on one model, one after the other, then say how fast it was."""
+    if profile == "published":
+        return
+    checkpoint = base(model)
+    print(llm_line(model, profile), flush=True)
+    for part in PARTS:
+        specs = llm_specs(model, profile, part)
+        todo = len(missing(specs))
+        print(f"{part}: {len(specs)} runs at profile {profile}, {todo} to compute", flush=True)
+        fill(specs)
+    if model:
+        print(speed(checkpoint, SIZES[profile].train), flush=True)
+
+
+def _published(part: str, profile: str) -> list:
+    """Return the runs of a published experiment: the packaged model in bfloat16, unless DEVICE or DTYPE say so."""
+    if choose("profile", profile, PROFILES) != "full":
+        return llm_specs("", profile, part) if profile == "smoke" else []
+    where = {"device": settings.device() or "cpu", "dtype": settings.dtype() or "bfloat16"}
+    return PARTS[part](packaged(GEMMA, **where), SIZES["full"])
+
+
+def llm_branch(profile: str) -> list[BranchSpec]:
+    """Common start on the real model: every selector from the same checkpoint, at every stage."""
+    return _published("branch", profile)
+
+
+def llm_paths(profile: str) -> list[RunSpec]:
+    """Trajectories on the real model: Random, both readings of Gradient, Diversity, LHAS."""
+    return _published("paths", profile)
+
+
+def llm_difficulty(profile: str) -> list[LevelSpec]:
+    """Difficulty on the real model: level x examples x base, with epoch- and token-matched controls."""
+    return _published("difficulty", profile)
