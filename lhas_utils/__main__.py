@@ -37,8 +37,8 @@ def publish(experiments: list[str], profile: str) -> None:
 
 
 def claim(claim: str, profile: str) -> None:
-    """Compute exactly what one claim needs and print its effect and verdict."""
-    claims.check_claim(claim, Setup("claim", profile))
+    """Compute exactly what one claim needs; print effect, verdict, the paper's number and what would change it."""
+    claims.ledger.show_claim(claim, Setup("claim", profile))
 
 
 def main(argv: list[str] | None = None) -> None:

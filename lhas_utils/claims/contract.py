@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from functools import cache
 
 import yaml
@@ -123,8 +124,16 @@ def contract() -> dict[str, dict]:
 
 
 def get(claim: str) -> dict:
-    """Return one claim's contract; an unknown id is an error that lists the known ones."""
-    return contract()[choose("claim", claim, contract())]
+    """Return one claim's contract, whatever the case of its id.
+
+    Raises:
+        ValueError: for an unknown id; it names the three nearest.
+    """
+    known, wanted = {c.casefold(): c for c in contract()}, str(claim).strip().casefold()
+    if wanted not in known:
+        near = ", ".join(known[c] for c in get_close_matches(wanted, known, 3, 0))
+        raise ValueError(f"claim: expected an id of claims.yml, the nearest are {near}; got {claim!r}")
+    return contract()[known[wanted]]
 
 
 def enough_seeds() -> None:

@@ -117,9 +117,12 @@ def test_too_few_planned_seeds_are_named_with_claim_and_experiment(monkeypatch):
     assert claims.enough_seeds() is None
 
 
-def test_an_unknown_claim_lists_the_known_ones():
-    with pytest.raises(ValueError, match="claim: expected one of C01, .*; got 'C99'"):
-        claims.get("C99")
+def test_a_claim_is_found_in_any_case_and_an_unknown_one_names_the_nearest_three():
+    assert claims.get("c17") is claims.get("C17") is claims.get(" C17\n")
+    assert claims.get("d03E")["id"] == "D03e"
+    for wrong, near in (("C99", "C29, C19, C09"), ("c17'`ls`", "C17, .*"), ("", ".*, .*, .*")):
+        with pytest.raises(ValueError, match=f"expected an id of claims.yml, the nearest are {near}; got {wrong!r}"):
+            claims.get(wrong)
 
 
 def test_every_check_is_named_by_one_claim_and_none_is_registered_twice():

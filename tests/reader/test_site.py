@@ -38,7 +38,7 @@ def notebook(title: str, *cells):
 def folder(tmp_path_factory):
     source = tmp_path_factory.mktemp("executed")
     image = new.new_output("display_data", data={"image/png": png()})
-    text = new.new_output("stream", name="stdout", text="C01  a claim\n    verdict     REPRODUCED\n")
+    text = new.new_output("stream", name="stdout", text="C01  a claim\n    verdict     REPRODUCED\nD03e  another\n")
     table = (
         "<div><style scoped>td {color: url(x)}</style><script>alert(1)</script><table><tr><td>1</td></tr></table></div>"
     )
@@ -132,7 +132,8 @@ def test_links_between_notebooks_lead_to_pages_or_vanish(pages):
 
 
 def test_a_claim_links_to_the_cell_that_checks_it(pages):
-    assert pages["claims.html"].select_one("#C01 a[href='03_rank.html#claim-C01']")
+    for claim in ("C01", "D03e"):
+        assert pages["claims.html"].select_one(f"#{claim} a[href='03_rank.html#claim-{claim}']")
     assert len(pages["claims.html"].select("article.claim")) == len(contract())
 
 
