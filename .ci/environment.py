@@ -18,6 +18,10 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PINS = dict(line.split("==") for line in PROJECT["dependencies"])  # each installs a module of its own name
+PIN = re.compile(r"([A-Za-z0-9._-]+==[0-9][0-9A-Za-z.!]*)((?: \\\n    --hash=sha256:[0-9a-f]{64})*)\n")  # of the lock
+FREE = (
+    "torch=="  # its CPU and its GPU build are other files of one version, on other indexes: the one pin without hashes
+)
 MARKER = ".lhas"  # stands in every folder that this script made, and lets it remove that folder again
 GPU = re.compile(r"(nvidia-|cuda-|triton==)")  # what only a Linux GPU build of torch brings
 
@@ -41,8 +45,8 @@ def clear(folder: Path) -> None:
 def make(folder: Path) -> None:
     """Make the environment; `.ready`, a copy of the lock, comes last: a half-made one is never taken as ready.
 
-    Two installations: the first takes what the lock lists without resolving it again (twice as fast); the second lets
-    pip see what this platform needs beyond the lock (the CUDA runtime of a GPU build of torch, appnope on macOS).
+    Two installations: the first takes the files whose hashes the lock holds, and resolves nothing; the second adds
+    torch, and what this platform needs beyond the lock (the CUDA runtime of a GPU build, appnope on macOS).
     """
     begin = time.monotonic()
     clear(folder)
@@ -59,8 +63,11 @@ def make(folder: Path) -> None:
     python = folder / "bin/python"
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
     quiet = [] if sys.stdout.isatty() else ["-q"]
-    run(*pip, "install", *quiet, "--no-compile", "--no-deps", "-r", LOCK)
-    run(*pip, "install", *quiet, "--no-compile", "-r", LOCK)
+    text, hashed, pins = LOCK.read_text(encoding="utf-8"), folder / "hashed.txt", folder / "pins.txt"
+    hashed.write_text(PIN.sub(lambda pin: pin[0] if pin[2] else "", text), encoding="utf-8")
+    pins.write_text("\n".join(locked(text)), encoding="utf-8")
+    run(*pip, "install", *quiet, "--no-compile", "--no-deps", "--require-hashes", "-r", hashed)
+    run(*pip, "install", *quiet, "--no-compile", "-r", pins)
     run(*pip, "check")
     # The package is this folder, also for a JupyterLab started by hand.
     (next(folder.glob("lib/python3*")) / "site-packages/lhas-companion.pth").write_text(f"{ROOT}\n", encoding="utf-8")
@@ -68,6 +75,19 @@ def make(folder: Path) -> None:
     run(python, "-c", "\n".join(f"import {deep.get(name, name)}" for name in PINS if name != "nbval"))
     shutil.copy(LOCK, folder / ".ready")
     print(f"{folder} is ready after {(time.monotonic() - begin) / 60:.1f} min")
+
+
+def locked(text: str) -> dict[str, list[str]]:
+    """Return pin -> the hashes of its files, of the text of a lock.
+
+    Raises:
+        SystemExit: for a line that is neither a comment nor part of a pin, and a pin without hashes that is not `FREE`.
+    """
+    found = {pin: re.findall(r"sha256:\w+", hashes) for pin, hashes in PIN.findall(text)}
+    odd = [line for line in PIN.sub("", text).splitlines() if line and not line.startswith("#")]
+    if odd := odd + [pin for pin, hashes in found.items() if not hashes and not pin.startswith(FREE)]:
+        sys.exit(f"requirements.lock: expected plain pins, each with hashes; got {odd[:3]}")
+    return found
 
 
 def complete() -> None:
@@ -95,14 +115,13 @@ def lock(upgrade: bool) -> None:
     run(work / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", uv)
     old, new = LOCK.read_text(encoding="utf-8") if LOCK.exists() else "", work / "new.txt"
     new.write_text(old, encoding="utf-8")
-    lowest = PROJECT["requires-python"].removeprefix(">=")
-    options = ["--extra", "dev", "--python-version", lowest, "--no-annotate", "--no-header", "--quiet", "--no-cache"]
+    options = ["--extra", "dev", "--python-version", PROJECT["requires-python"].removeprefix(">=")]
+    options += ["--no-annotate", "--no-header", "--quiet", "--no-cache", "--generate-hashes"]
     run(work / "bin/uv", "pip", "compile", "pyproject.toml", *options, *["--upgrade"] * upgrade, "-o", new)
     head = [line for line in old.splitlines() if line.startswith("#")]
-    pins = [line for line in new.read_text(encoding="utf-8").splitlines() if not GPU.match(line)]
-    if odd := [line for line in pins if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.!]*", line)]:
-        sys.exit(f"make lock: expected plain pins, received {odd}")
-    text = "\n".join([*head, *pins, ""])
+    pins = {pin: own for pin, own in locked(new.read_text(encoding="utf-8")).items() if not GPU.match(pin)}
+    files = ([pin, *([] if pin.startswith(FREE) else sorted(own))] for pin, own in pins.items())
+    text = "\n".join([*head, *(" \\\n    --hash=".join(f) for f in files), ""])
     print("requirements.lock is unchanged" if text == old else "requirements.lock written")
     LOCK.write_text(text, encoding="utf-8")
     shutil.rmtree(work)
