@@ -6,11 +6,11 @@ from dataclasses import asdict
 import pandas as pd
 
 from ..analysis.tables import Origin
-from ..core import WHOLE, paths, write
+from ..core import WHOLE, choose, paths, write
 from . import comparison
 from .contract import contract, get
 from .effects import Effect, effects
-from .judge import verdicts
+from .judge import VERDICTS, verdicts
 from .publish import by_metric, published_parts, published_verdicts, tallies
 from .render import background, line, parts_text, record, records, run_text, text
 
@@ -32,7 +32,9 @@ def counts() -> str:
 
 
 def show(verdict: str | None = None) -> None:
-    """Print every claim (or those with one verdict) as a short paragraph."""
+    """Print every claim (or those with one of `VERDICTS`) as a short paragraph."""
+    if verdict is not None:
+        choose("verdict", verdict, VERDICTS)
     for r in records():
         if verdict in (None, r.verdict):
             print(text(r))

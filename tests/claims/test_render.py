@@ -84,6 +84,8 @@ def test_terminal_readme_and_table_show_one_record(publish, capsys):
     assert capsys.readouterr().out == f"Z1    PARTLY         1 of 2, fragile  a beats b\n\n{counted}\n"
     ledger.show("CONTRADICTED")
     assert capsys.readouterr().out == ""
+    with pytest.raises(ValueError, match="verdict: expected one of REPRODUCED, .*; got 'TRUE'"):
+        ledger.show("TRUE")
 
 
 def test_contradicted_claims_are_shown_with_their_parts(publish, capsys):
