@@ -70,8 +70,9 @@ def test_a_changed_contract_is_read_or_refused_in_words(monkeypatch):
             del inner[last]
         else:
             inner[last] = data.draw(values)
-        found = read(yaml.safe_dump([entry], allow_unicode=True), monkeypatch)
-        assert found is None or list(found.values()) == [entry]
+        text = yaml.safe_dump([entry])
+        found = read(text, monkeypatch)
+        assert found is None or list(found.values()) == yaml.safe_load(text)
 
     test()
 
