@@ -15,8 +15,11 @@ from .comparisons import (
     scatter,
     true_effect,
 )
+from .concept import concept
+from .ledger_figures import ledger
 from .lhas_figures import lhas_map
 from .maps import heatmap, regimes
 from .sidecar import save_figure
 from .style import COLOURS, LABELS, MARKERS, NAMES, UNITS, forest, interval, show, side, style, style_of, subplots
+from .utility_figures import order_map, utility_terms
 from .words import found
