@@ -102,7 +102,7 @@ def kill(trial: Trial, with_signal: int = signal.SIGKILL, times: int = 20) -> li
         time.sleep(chance.uniform(5, 30))
         if running.poll() is None:
             os.killpg(running.pid, with_signal)
-        said, _ = running.communicate(timeout=120)
+        said, _ = running.communicate(timeout=600)
         lost = [n for n, d in before.items() if made(folder).get(n) != d]
         out.append(f"finished files changed: {lost[:2]}" if lost else "")
         if with_signal == signal.SIGINT and running.returncode and ("Traceback" in said or KEPT not in said):
@@ -206,6 +206,9 @@ def main() -> int:
     chosen = parser.parse_args().faults or list(FAULTS)
     if unknown := set(chosen) - set(FAULTS):
         parser.error(f"expected some of {', '.join(FAULTS)}; got {', '.join(sorted(unknown))}")
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background job is deaf to Ctrl-C, and its children
     harm = 0
     with tempfile.TemporaryDirectory(prefix="torture-") as folder:
         trial = Trial(Path(folder))
