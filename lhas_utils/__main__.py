@@ -1,6 +1,7 @@
 """The commands behind the Makefile: `python -m lhas_utils --help`."""
 
 import argparse
+import signal
 import sys
 
 from . import claims
@@ -81,4 +82,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # everything is loaded: `main` answers Ctrl-C from here on
     main()

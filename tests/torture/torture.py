@@ -105,7 +105,7 @@ def kill(trial: Trial, with_signal: int = signal.SIGKILL, times: int = 20) -> li
         said, _ = running.communicate(timeout=600)
         lost = [n for n, d in before.items() if made(folder).get(n) != d]
         out.append(f"finished files changed: {lost[:2]}" if lost else "")
-        if with_signal == signal.SIGINT and running.returncode and ("Traceback" in said or KEPT not in said):
+        if "Traceback" in said or (running.returncode > 0 and KEPT not in said):
             out[-1] = f"said: {said[-300:]}"
         if made(folder) == trial.bytes:
             shutil.rmtree(folder / "build")
