@@ -166,7 +166,7 @@ bench: environment ## speed comparisons of tests/benchmarks (peers: pip install 
 ##@ For maintainers
 refresh: $(BUILT) ## store the outputs of PROFILE=fast in notebooks/ (the only way outputs enter git)
 	@$(LHAS) refresh && $(LHAS) readme
-readme: environment ## write the claims table into README.md
+readme: environment ## write the generated parts of README.md, ARTEFACT.md and figures/README.md
 lock: ## resolve pyproject.toml into requirements.lock (UPGRADE=1: newest allowed versions)
 	@exec bash .ci/environment lock
 clean: ## remove build/: executed notebooks, run cache, site, logs (hours of PROFILE=full runs included)

@@ -19,6 +19,10 @@ LOCK = ROOT / "requirements.lock"
 EXTRA = ROOT / "requirements-llm.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PINS = dict(line.split("==") for line in PROJECT["dependencies"])  # each installs a module of its own name
+PIN = re.compile(r"([A-Za-z0-9._-]+==[0-9][0-9A-Za-z.!]*)((?: \\\n    --hash=sha256:[0-9a-f]{64})*)\n")  # of the lock
+FREE = (
+    "torch=="  # its CPU and its GPU build are other files of one version, on other indexes: the one pin without hashes
+)
 MARKER = ".lhas"  # stands in every folder that this script made, and lets it remove that folder again
 GPU = re.compile(r"(nvidia-|cuda-|triton==)")  # what only a Linux GPU build of torch brings
 
@@ -42,8 +46,8 @@ def clear(folder: Path) -> None:
 def make(folder: Path) -> None:
     """Make the environment; `.ready`, a copy of the lock, comes last: a half-made one is never taken as ready.
 
-    Two installations: the first takes what the lock lists without resolving it again (twice as fast); the second lets
-    pip see what this platform needs beyond the lock (the CUDA runtime of a GPU build of torch, appnope on macOS).
+    Two installations: the first takes the files whose hashes the lock holds, and resolves nothing; the second adds
+    torch, and what this platform needs beyond the lock (the CUDA runtime of a GPU build, appnope on macOS).
     """
     begin = time.monotonic()
     clear(folder)
@@ -60,8 +64,11 @@ def make(folder: Path) -> None:
     python = folder / "bin/python"
     pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input"]
     quiet = [] if sys.stdout.isatty() else ["-q"]
-    run(*pip, "install", *quiet, "--no-compile", "--no-deps", "-r", LOCK)
-    run(*pip, "install", *quiet, "--no-compile", "-r", LOCK)
+    text, hashed, pins = LOCK.read_text(encoding="utf-8"), folder / "hashed.txt", folder / "pins.txt"
+    hashed.write_text(PIN.sub(lambda pin: pin[0] if pin[2] else "", text), encoding="utf-8")
+    pins.write_text("\n".join(locked(text)), encoding="utf-8")
+    run(*pip, "install", *quiet, "--no-compile", "--no-deps", "--require-hashes", "-r", hashed)
+    run(*pip, "install", *quiet, "--no-compile", "-r", pins)
     run(*pip, "check")
     # The package is this folder, also for a JupyterLab started by hand.
     (next(folder.glob("lib/python3*")) / "site-packages/lhas-companion.pth").write_text(f"{ROOT}\n", encoding="utf-8")
@@ -69,6 +76,19 @@ def make(folder: Path) -> None:
     run(python, "-c", "\n".join(f"import {deep.get(name, name)}" for name in PINS if name != "nbval"))
     shutil.copy(LOCK, folder / ".ready")
     print(f"{folder} is ready after {(time.monotonic() - begin) / 60:.1f} min")
+
+
+def locked(text: str) -> dict[str, list[str]]:
+    """Return pin -> the hashes of its files, of the text of a lock.
+
+    Raises:
+        SystemExit: for a line that is neither a comment nor part of a pin, and a pin without hashes that is not `FREE`.
+    """
+    found = {pin: re.findall(r"sha256:\w+", hashes) for pin, hashes in PIN.findall(text)}
+    odd = [line for line in PIN.sub("", text).splitlines() if line and not line.startswith("#")]
+    if odd := odd + [pin for pin, hashes in found.items() if not hashes and not pin.startswith(FREE)]:
+        sys.exit(f"requirements.lock: expected plain pins, each with hashes; got {odd[:3]}")
+    return found
 
 
 def complete() -> None:
@@ -116,27 +136,28 @@ def lock(upgrade: bool) -> None:
     run(sys.executable, "-m", "venv", work)
     (uv,) = PROJECT["optional-dependencies"]["lock"]
     run(work / "bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", uv)
-    lowest = PROJECT["requires-python"].removeprefix(">=")
-    options = ["--python-version", lowest, "--no-annotate", "--no-header", "--quiet", "--no-cache"]
-    options += ["--upgrade"] * upgrade
+    options = ["--python-version", PROJECT["requires-python"].removeprefix(">="), "--no-annotate", "--no-header"]
+    options += ["--quiet", "--no-cache", "--generate-hashes", *["--upgrade"] * upgrade]
 
     def resolve(target: Path, *more: str | Path) -> None:
         """Rewrite a lock below its heading, without what the other one holds."""
         old, new = target.read_text(encoding="utf-8") if target.exists() else "", work / target.name
         new.write_text(old, encoding="utf-8")
         run(work / "bin/uv", "pip", "compile", "pyproject.toml", *options, *more, "-o", new)
-        entries = re.findall(r"(?m)^[^\s#].*(?:\n[ ].*)*", new.read_text(encoding="utf-8"))
-        known = set() if target == LOCK else set(LOCK.read_text(encoding="utf-8").splitlines())
-        kept = [e for e in entries if not GPU.match(e) and e.split(" ")[0] not in known]
-        pin = r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.!]*" + ("" if target == LOCK else r"( \\\n +--hash=sha256:\w{64})+")
-        if odd := [entry for entry in kept if not re.fullmatch(pin, entry)]:
-            sys.exit(f"make lock: expected plain pins in {target.name}, received {odd}")
-        text = "\n".join([*(line for line in old.splitlines() if line.startswith("#")), *kept, ""])
+        head = [line for line in old.splitlines() if line.startswith("#")]
+        known = set() if target == LOCK else set(locked(LOCK.read_text(encoding="utf-8")))
+        pins = locked(new.read_text(encoding="utf-8"))
+        files = [
+            [pin, *([] if pin.startswith(FREE) else sorted(own))]
+            for pin, own in pins.items()
+            if not GPU.match(pin) and pin not in known
+        ]
+        text = "\n".join([*head, *(" \\\n    --hash=".join(f) for f in files), ""])
         print(f"{target.name} {'is unchanged' if text == old else 'written'}")
         target.write_text(text, encoding="utf-8")
 
     resolve(LOCK, "--extra", "dev")
-    resolve(EXTRA, "--extra", "llm", "--generate-hashes", "--constraint", LOCK)
+    resolve(EXTRA, "--extra", "llm", "--constraint", work / LOCK.name)
     shutil.rmtree(work)
 
 

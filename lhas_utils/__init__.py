@@ -5,7 +5,11 @@ figures, reader. What notebooks use stands here.
 """
 
 import os
+import signal
+import sys
 
+if sys.argv[:1] == ["-m"]:  # so while `python -m lhas_utils` loads its libraries: Ctrl-C ends it without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from . import analysis, claims, core, figures, learning, selection, studies, worlds

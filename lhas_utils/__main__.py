@@ -1,6 +1,7 @@
 """The commands behind the Makefile: `python -m lhas_utils --help`."""
 
 import argparse
+import signal
 import sys
 
 from . import claims
@@ -45,8 +46,8 @@ def publish(experiments: list[str], profile: str) -> None:
 
 
 def claim(claim: str, profile: str) -> None:
-    """Compute exactly what one claim needs and print its effect and verdict."""
-    claims.check_claim(claim, Setup("claim", profile))
+    """Compute exactly what one claim needs; print effect, verdict, the paper's number and what would change it."""
+    claims.ledger.show_claim(claim, Setup("claim", profile))
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -93,4 +94,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # everything is loaded: `main` answers Ctrl-C from here on
     main()

@@ -5,11 +5,13 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from ..core import choose
 from ..runs import experiment
 from ..studies import FRESH, START
 from .common_start import branched
 from .metrics import adaptation_tokens, summarise
 
+SCORES = ("exact", "nll", "accuracy")  # what every test set is scored by, exact match first
 MEASURED = ("split", "stage", "capability", "step", "metric", "value")
 
 
@@ -21,8 +23,9 @@ def summary(rows: pd.DataFrame, metric: str = "exact") -> pd.DataFrame:
         metric: `exact`, `nll` (sign turned) or `accuracy`.
 
     Raises:
-        ValueError: for rows without a column that every run has.
+        ValueError: for rows without a column that every run has, or a metric that is none of `SCORES`.
     """
+    choose("metric", metric, SCORES)
     if lacking := {*MEASURED, "run", "seed"} - set(rows):
         what = f"rows: expected the columns {', '.join(sorted(lacking))}; got {', '.join(rows)}"
         raise ValueError(f"{what}; `make all PROFILE=full` publishes the rows again")

@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from functools import cache
 
 import yaml
 
+from ..analysis.summary import SCORES
 from ..core import choose, number, paths
 from ..runs import EXPERIMENTS, specs
 
 REQUIRED = ("id", "statement", "where", "kind", "tally", "notebook", "test")
 JUDGED = ("quantifier", "metrics", "smallest", "seeds")  # of every claim that is not out of scope
+TEXTS = (*REQUIRED, "quantifier", "experiment", "protocol", "check", "figure", "note")
 KINDS = ("qualitative", "exact", "quoted numbers", "control", "out of scope")
 SEEDLESS = ("exact", "quoted numbers")  # kinds whose effects are numbers without an interval
 TALLIES = {
@@ -19,7 +22,6 @@ TALLIES = {
     "ours": "Our own additions and controls",
 }
 QUANTIFIERS = ("all", "each")
-SCORES = ("exact", "nll", "accuracy")
 MEASURES = ("entropy", "concentration", "difficulty", "quality", "correlation", "theory", "printed")
 PROTOCOLS = ("branch", "trajectory", "eq1")
 DIRECTIONS = ("greater", "less")
@@ -48,6 +50,12 @@ def _lacking(at: str, entry: dict, fields: Iterable[str]) -> None:
             raise ValueError(f"{at}expected field {field!r}")
 
 
+def _texts(at: str, entry: dict, fields: Iterable[str]) -> None:
+    for field in fields:
+        if not isinstance(entry.get(field, ""), str):
+            raise ValueError(f"{at}{field}: expected a text; got {entry[field]!r}")
+
+
 def _sizes(at: str, sizes: object, metrics: list[str]) -> None:
     """Check a field that has one number for each of a claim's metrics."""
     if not isinstance(sizes, dict) or set(sizes) != set(metrics):
@@ -61,7 +69,7 @@ def _judged(at: str, entry: dict) -> None:
     _lacking(at, entry, JUDGED)
     choose(f"{at}quantifier", entry["quantifier"], QUANTIFIERS)
     metrics = entry["metrics"]
-    if not isinstance(metrics, list) or not metrics or len(set(metrics)) < len(metrics):
+    if not isinstance(metrics, list) or not metrics or len(set(map(str, metrics))) < len(metrics):
         raise ValueError(f"{at}metrics: expected a list of different metrics, primary first; got {metrics}")
     for metric in metrics:
         choose(f"{at}metrics", metric, (*SCORES, *MEASURES) if len(metrics) == 1 else SCORES)
@@ -69,13 +77,29 @@ def _judged(at: str, entry: dict) -> None:
     number(f"{at}seeds", entry["seeds"], 0 if entry["kind"] in SEEDLESS else FEWEST, 10**4, integer=True)
 
 
+def _contrast(at: str, contrast: object) -> None:
+    """Check the fields of a contrast whose value does not hang on the rest of its claim."""
+    if not isinstance(contrast, dict):
+        raise ValueError(f"{at}: expected fields; got {contrast!r}")
+    _lacking(f"{at}: ", contrast, CONTRAST)
+    _texts(f"{at}, ", contrast, ("quantity", "direction"))
+    pairs = [contrast]
+    if "minus" in contrast:
+        pairs.append(contrast["minus"])
+    for pair in pairs:
+        if not isinstance(pair, dict) or not all(isinstance(pair.get(side), str | dict) for side in "ab"):
+            raise ValueError(f"{at}: expected a and b, selectors or filters; got {pair!r}")
+
+
 def _contrasts(at: str, entry: dict) -> None:
     """Check the contrasts, and that their quantities are those of the claim's protocol."""
     _lacking(at, entry, ("experiment", "protocol"))
     printed = choose(f"{at}protocol", entry["protocol"], PROTOCOLS) == "eq1"
+    if not isinstance(entry["contrasts"], list) or not entry["contrasts"]:
+        raise ValueError(f"{at}contrasts: expected a list of contrasts; got {entry['contrasts']!r}")
     for i, contrast in enumerate(entry["contrasts"], 1):
         where = f"{at}contrast {i}"
-        _lacking(f"{where}: ", contrast, CONTRAST)
+        _contrast(where, contrast)
         choose(f"{where}, direction", contrast["direction"], DIRECTIONS)
         for field in {"smallest", "margin"} & set(contrast):
             _sizes(f"{where}, {field}", contrast[field], entry["metrics"])
@@ -83,10 +107,13 @@ def _contrasts(at: str, entry: dict) -> None:
             raise ValueError(f"{where}: immediate_utility expected protocol eq1; got {entry['protocol']}")
 
 
-def _claim(entry: dict, known: dict) -> dict:
+def _claim(entry: object, known: dict) -> dict:
     """Return one entry of the contract if all is well with it; an error names the claim and the field."""
+    if not isinstance(entry, dict):
+        raise ValueError(f"claims.yml, entry {len(known) + 1}: expected the fields of a claim; got {entry!r}")
     at = f"claims.yml, {entry.get('id')}: "
     _lacking(at, entry, REQUIRED)
+    _texts(at, entry, TEXTS)
     if entry["id"] in known:
         raise ValueError(f"{at}id used twice")
     choose(f"{at}tally", entry["tally"], TALLIES)
@@ -114,17 +141,33 @@ def contract() -> dict[str, dict]:
     """Return the claims of `claims.yml` by id.
 
     Raises:
-        ValueError: for a missing or repeated field, or one with a value that is not known, such as a check.
+        ValueError: for a file that is no list of claims, a missing or repeated field, or one with a value of another
+            type, or that is not known, such as a check.
     """
-    out = {}
-    for entry in yaml.safe_load((paths.ROOT / "claims.yml").read_text()):
-        out[entry.get("id")] = _claim(entry, out)
+    try:
+        entries = yaml.safe_load((paths.ROOT / "claims.yml").read_text())
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:  # the last: of an impossible date
+        raise ValueError(f"claims.yml: expected YAML; got {' '.join(str(error).split())}") from None
+    if not isinstance(entries, list):
+        raise ValueError(f"claims.yml: expected a list of claims; got {type(entries).__name__}")
+    out: dict[str, dict] = {}
+    for entry in entries:
+        checked = _claim(entry, out)
+        out[checked["id"]] = checked
     return out
 
 
 def get(claim: str) -> dict:
-    """Return one claim's contract; an unknown id is an error that lists the known ones."""
-    return contract()[choose("claim", claim, contract())]
+    """Return one claim's contract, whatever the case of its id.
+
+    Raises:
+        ValueError: for an unknown id; it names the three nearest.
+    """
+    known, wanted = {c.casefold(): c for c in contract()}, str(claim).strip().casefold()
+    if wanted not in known:
+        near = ", ".join(known[c] for c in get_close_matches(wanted, known, 3, 0))
+        raise ValueError(f"claim: expected an id of claims.yml, the nearest are {near}; got {claim!r}")
+    return contract()[known[wanted]]
 
 
 def enough_seeds() -> None:

@@ -6,13 +6,13 @@ from dataclasses import asdict
 import pandas as pd
 
 from ..analysis.tables import Origin
-from ..core import WHOLE, paths, write
+from ..core import WHOLE, choose, paths, write
 from . import comparison
-from .contract import contract
+from .contract import contract, get
 from .effects import Effect, effects
-from .judge import verdicts
+from .judge import VERDICTS, verdicts
 from .publish import by_metric, published_parts, published_verdicts, tallies
-from .render import line, parts_text, record, records, run_text, text
+from .render import background, line, parts_text, record, records, run_text, text
 
 _WAITING = (
     "No published run yet: `figures/data/claims.csv` appears with the first run at `full`. Statements and rules "
@@ -32,7 +32,9 @@ def counts() -> str:
 
 
 def show(verdict: str | None = None) -> None:
-    """Print every claim (or those with one verdict) as a short paragraph."""
+    """Print every claim (or those with one of `VERDICTS`) as a short paragraph."""
+    if verdict is not None:
+        choose("verdict", verdict, VERDICTS)
     for r in records():
         if verdict in (None, r.verdict):
             print(text(r))
@@ -80,6 +82,7 @@ def check_claim(claim: str, setup: Origin) -> None:
     A run of fewer seeds never announces a verdict of its own: it says whether its effect lies in the published
     interval of the claim's `weakest` part. The `full` profile is the published run and judges.
     """
+    claim = get(claim)["id"]
     found, published = effects(claim, setup.profile), published_verdicts()
     if setup.profile in WHOLE:
         judged, parts = verdicts(setup.profile, [claim])
@@ -90,3 +93,9 @@ def check_claim(claim: str, setup: Origin) -> None:
     print(run_text(r, found, by_metric(claim, parts), said))
     told = {"id": claim, "profile": setup.profile, "verdict": r.verdict, "effects": [asdict(e) for e in found]}
     write(paths.claims(setup.profile) / f"{claim}.json", json.dumps(told, indent=1))
+
+
+def show_claim(claim: str, setup: Origin) -> None:
+    """Check a claim as `check_claim` does, and print all that the contract and the published run know of it."""
+    check_claim(claim, setup)
+    print(background(record(get(claim)["id"])))

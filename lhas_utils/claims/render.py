@@ -29,6 +29,7 @@ class Record(NamedTuple):
         effect: that of the claim's weakest part, with its interval. seeds: how many are behind it, 0 for none.
         p: of that part's verdict. evidence: effect, p, seeds and part in one line.
         stands_on: under how many of the claim's metrics the verdict is the same, and whether it is firm or fragile.
+        smallest: effect that would matter, by each metric; a number without seeds has one too.
         quoted: the numbers that the paper prints. change: which result would change the verdict.
     """
 
@@ -46,6 +47,7 @@ class Record(NamedTuple):
     seeds: int
     part: str
     evidence: str
+    smallest: str
     quoted: str
     verdict: str
     stands_on: str
@@ -141,6 +143,7 @@ def record(claim: str, table: pd.DataFrame | None = None) -> Record:
         seeds=int(row["n_seeds"]) if known else 0,
         part=row["part"] if known else "",
         evidence=f"{evidence}; weakest part: {row['part']}" if known else "",
+        smallest=", ".join(f"{size:g} {metric}" for metric, size in entry.get("smallest", {}).items()),
         quoted="; ".join(quoted_effects(claim)),
         verdict=verdict or "not published yet",
         stands_on=stands,
@@ -170,9 +173,27 @@ def text(r: Record) -> str:
     head = textwrap.fill(f"{r.claim}  {ruled(r)}: {r.statement}", WIDTH, subsequent_indent="    ")
     minutes = f"   ({r.minutes} min)" if r.minutes else ""
     where = f"{r.where}; notebook {r.notebook}" + (f", {r.figure}" if r.figure else "")
-    fields = {"where": where, "effect": r.evidence, "paper": r.quoted, "command": r.command + minutes}
+    fields = {
+        "where": where,
+        "effect": r.evidence,
+        "smallest": r.smallest,
+        "paper": r.quoted,
+        "command": r.command + minutes,
+    }
     fields["would change our mind:"] = r.change
     return "\n".join([head, *(line for label, said in fields.items() for line in _field(label, said))])
+
+
+def background(r: Record) -> str:
+    """Return what `run_text` leaves out: the paper's number, the smallest effect, the parts, where it is shown."""
+    shown_in = f"notebook {r.notebook}" + (f", figures/{r.figure}.pdf" if r.figure else "")
+    fields = {
+        "paper": r.quoted or "prints no number for it",
+        "smallest": r.smallest,
+        "parts": r.note,
+        "shown in": shown_in,
+    }
+    return "\n".join(line for label, said in fields.items() for line in _field(label, said))
 
 
 def parts_text(r: Record) -> str:

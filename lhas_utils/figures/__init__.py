@@ -15,10 +15,13 @@ from .comparisons import (
     scatter,
     true_effect,
 )
+from .concept import concept
+from .ledger_figures import ledger
 from .lhas_figures import lhas_map
 from .llm_figures import decisions
 from .maps import heatmap, regimes
 from .pick_figures import picks
 from .sidecar import save_figure
 from .style import COLOURS, LABELS, MARKERS, NAMES, UNITS, forest, interval, show, side, style, style_of, subplots
+from .utility_figures import order_map, utility_terms
 from .words import found

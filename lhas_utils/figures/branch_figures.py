@@ -64,9 +64,10 @@ def now_later(intervals: pd.DataFrame, metric: str = "exact") -> Figure:
         metric: of the values; it names the unit.
     """
     fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.6))
-    for ax, later, letter in zip(axes, ("next_auc", "forgetting"), "ab"):
+    titles = {"next_auc": "(a) now against the next stage", "forgetting": "(b) now against earlier stages"}
+    for ax, (later, title) in zip(axes, titles.items()):
         _plane(ax, intervals, "now", later)
-        ax.set_title(f"({letter}) {UNITS[metric]}", loc="left")
+        ax.set_title(f"{title}, {UNITS[metric]}", loc="left")
     return fig
 
 
@@ -93,11 +94,11 @@ def low_start(levels: pd.DataFrame, differences: pd.DataFrame, metric: str = "ex
         left.plot(row["current"], i, ms=5, ls="none", **look)
     left.set_yticks(range(len(wide)), [style_of(name).label for name in wide.index])
     left.set(xlabel=f"own stage, {UNITS[metric]}: before (open), after")
-    left.set_title("(a)", loc="left")
+    left.set_title("(a) what eq. 1 subtracts", loc="left")
     _plane(right, differences, "start", "immediate_utility")
     right.axline((0, 0), slope=-1, color="0.5", lw=0.8, ls="--", zorder=0)
     for x, y, words, ha in ((0.98, 0.98, "ends above Random", "right"), (0.02, 0.02, "ends below Random", "left")):
         va = "top" if y > 0.5 else "bottom"
-        right.text(x, y, words, transform=right.transAxes, ha=ha, va=va, fontsize=7, color="0.4")
-    right.set_title("(b)", loc="left")
+        right.text(x, y, words, transform=right.transAxes, ha=ha, va=va, fontsize=8, color="0.4")
+    right.set_title("(b) utility against start", loc="left")
     return fig

@@ -72,7 +72,9 @@ def rank_reversal(
     curves(axes[0, 1], probe, metric)
     scatter(axes[1, 0], intervals, "forgetting", "ood")
     gap(axes[1, 1], null, observed)
-    _letters(fig)
+    _titled(
+        fig, "now, by eq. 1, against later", "the next stage is learnt", "OOD against forgetting", "the gap and chance"
+    )
     legend_below(fig)
     return fig
 
@@ -89,7 +91,7 @@ def concentration(intervals: pd.DataFrame) -> Figure:
     scatter(axes[2], intervals, "entropy", "concentration")
     axes[1].set(xlabel="C(S), gradients normalised", ylabel="")
     axes[1].sharey(axes[0])
-    _letters(fig)
+    _titled(fig, "raw", "normalised", "against entropy")
     legend_below(fig)
     return fig
 
@@ -217,6 +219,6 @@ def race(runs: pd.DataFrame, name: str) -> Figure:
     return fig
 
 
-def _letters(fig: Figure) -> None:
-    for ax, letter in zip(fig.axes, "abcd"):
-        ax.set_title(f"({letter})", loc="left")
+def _titled(fig: Figure, *titles: str) -> None:
+    for ax, letter, title in zip(fig.axes, "abcd", titles):
+        ax.set_title(f"({letter}) {title}", loc="left")

@@ -125,29 +125,30 @@ def _series(ax, table: pd.DataFrame, x: str, arms: list[str]) -> None:
 
 
 def bound(terms: pd.DataFrame, clip: float) -> Figure:
-    """Return a figure of Prop. 4.1's terms stacked over d, one panel per n, with the observed risk and C.
+    """Return a figure of Prop. 4.1's terms and of their sum over d, one panel per n, with the observed risk and C.
 
     Args:
         terms: columns n, d, risk, complexity, shift, observed (means over seeds).
         clip: C, the highest loss counted (nats).
     """
     looks = {
-        "risk": {"label": "training risk", "color": "#56B4E9"},
-        "complexity": {"label": "KL term", "color": "#0072B2", "hatch": "//"},
-        "shift": {"label": "C TV", "color": "#E69F00", "hatch": ".."},
+        "risk": {"label": "training risk", "color": "#56B4E9", "marker": "o"},
+        "complexity": {"label": "KL term", "color": "#0072B2", "marker": "s"},
+        "shift": {"label": "C TV", "color": "#E69F00", "marker": "D"},
+        "sum": {"label": "sum, the bound", "color": "k", "marker": "_", "ms": 12},
+        "observed": {"label": "observed on D_test", "color": "k", "marker": "^"},
     }
+    terms = terms.assign(sum=terms[["risk", "complexity", "shift"]].sum(axis=1))
     sizes = sorted(terms["n"].unique())
     fig, axes = plt.subplots(1, len(sizes), figsize=(2.9 * len(sizes), 2.8), sharey=True, squeeze=False)
     for ax, n in zip(axes[0], sizes):
-        part, bottom = terms[terms["n"] == n].sort_values("d"), 0
+        part = terms[terms["n"] == n]
         for name, look in looks.items():
-            ax.bar(part["d"], part[name], bottom=bottom, width=0.7, **look)
-            bottom = bottom + part[name].to_numpy()
-        ax.plot(part["d"], part["observed"], "k^", ms=5, label="observed on D_test")
+            ax.plot(part["d"], part[name], **{"ls": "none", "ms": 5} | look)
         ax.axhline(clip, color="k", ls="--", lw=1, label="C: vacuous above")
         ax.set(title=f"n = {n}", xlabel=AXES["d"], yscale="symlog")
     axes[0, 0].set_ylabel("nats per token")
-    legend_below(fig, ncols=5)
+    legend_below(fig, ncols=3)
     return fig
 
 

@@ -25,7 +25,7 @@ def name_points(ax: Axes, places: dict[str, tuple[float, float]]) -> None:
     taken += [Bbox(segment).padded(2) for segment in ends]
     around = [(r * np.cos(a), r * np.sin(a)) for r in (6, 10, 15, 22, 30) for a in np.arange(12) * np.pi / 6]
     for i, (name, at) in enumerate(places.items()):
-        label = ax.annotate(name, at, (0, 0), textcoords="offset points", fontsize=7)
+        label = ax.annotate(name, at, (0, 0), textcoords="offset points", fontsize=8)
         label.set_in_layout(False)
 
         def put(place, label=label):

@@ -29,12 +29,13 @@ def save_figure(
 
     Args:
         data: the plotted numbers, or those they come from; floats are kept to six decimals.
-        alt: one sentence for who does not see the figure.
+        caption: the finding, with its number.
+        alt: one sentence on what is drawn, for who does not see the figure; the caption goes with it.
         claims: ids of the claims that the figure bears on.
     """
     columns = {c: [_plain(v) for v in data[c]] for c in data.columns}
     origin = {"figure": name, "notebook": setup.notebook, "profile": setup.profile}
-    sidecar = origin | {"caption": caption, "alt": alt, "claims": list(claims), "data": columns}
+    sidecar = origin | {"caption": caption, "alt": f"{alt} {caption}", "claims": list(claims), "data": columns}
     sidecar["digest"] = digest(sidecar)
     note = f"{caption} [digest {sidecar['digest']}]"
     metadata = {

@@ -30,6 +30,7 @@ def context(
         stage: 0 .. 4; before it, `selected` random examples of the first stage are in the history.
         pool: another `datasets.Dataset` in place of the stage's own pool.
     """
+    number("seed", seed, 0, 2**31, integer=True)
     world, words, base = _parts(profile, seed)
     number("stage", stage, 0, len(world.stages) - 1, integer=True)
     model, frozen, history = copy_of(base), copy_of(base), History()

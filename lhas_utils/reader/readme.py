@@ -1,7 +1,9 @@
-"""The README's generated parts: verdicts, main figure and table, and what the published rows were computed by."""
+"""The generated parts of README, artefact appendix and index of figures: nobody types a result."""
 
 import json
 import re
+from html import escape
+from itertools import groupby
 
 import pandas as pd
 
@@ -14,7 +16,7 @@ from ..figures import found
 from ..runs import is_published, provenance, published
 
 HEADLINES = ("G01", "B15", "B16", "B18", "B20", "B22", "C31", "V01", "T02", "D04")  # the ledger's first screen
-FINDINGS = (("alignment", "now"), ("alignment", "later"), ("lhas", "now"), ("lhas", "later"), ("rs2", "later"))
+FINDINGS = (("alignment", "now"), ("alignment", "later"), ("lhas", "later"))
 TABLE1 = ("current", "immediate_utility", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
 
 
@@ -23,20 +25,15 @@ def summary() -> str:
     return "\n".join(f"- {line}" for line in ledger.counts().splitlines())
 
 
-def claims() -> str:
-    """Return every claim as a Markdown table: id, claim, where, effect with interval, p, seeds, verdict, metrics."""
-    return "\n".join([HEADER, *map(markdown_row, records())])
-
-
 def headlines() -> str:
     """Return the ten claims that the README opens with, as such a table."""
     return "\n".join([HEADER, *(markdown_row(r) for r in records() if r.claim in HEADLINES)])
 
 
 def figure() -> str:
-    """Return the published figure of the common start as a Markdown image with its alt text and its caption."""
+    """Return the published figure of the common start as a Markdown image with its alt text."""
     side = json.loads((paths.figures("full") / "fig2_common_start.json").read_text())
-    return f"![{side['alt']}](figures/fig2_common_start.png)\n\n*{side['caption']}*"
+    return f"![{side['alt']}](figures/fig2_common_start.png)"
 
 
 def findings() -> str:
@@ -102,40 +99,66 @@ def real() -> str:
     return "\n".join(said)
 
 
-GENERATED = {
-    "summary": summary,
-    "headlines": headlines,
-    "figure": figure,
-    "findings": findings,
-    "claims": claims,
-    "table1": table1,
-    "gates": gates,
-    "provenance": made_by,
-    "real": real,
+def commands() -> str:
+    """Return the claims of each notebook with the commands that check them, a row a notebook."""
+    rows = ["| notebook | all of it | its claims | one of them |", "|---|---|---|---|"]
+    for number, own in groupby(sorted(records(), key=lambda r: r.notebook), lambda r: r.notebook):
+        own = list(own)
+        minutes = f", {own[0].minutes} min" if own[0].minutes else ""
+        ids = ", ".join(r.claim for r in own)
+        rows.append(f"| {number} | `make {number}` | {ids} | `{own[0].command}`{minutes} |")
+    return "\n".join(rows)
+
+
+def index() -> str:
+    """Return the published figures as a Markdown table: thumbnail, caption, notebook and claims."""
+    rows = ["| figure | what it says | notebook | claims |", "|---|---|---|---|"]
+    sides = [json.loads(path.read_text()) for path in sorted(paths.figures("full").glob("*.json"))]
+    for side in sorted(sides, key=lambda s: (s["notebook"], s["figure"])):
+        name, alt = side["figure"], escape(side["alt"])
+        picture = f'<a href="{name}.pdf"><img src="{name}.png" width="240" alt="{alt}"></a>'
+        where = f"[{side['notebook'][:2]}](../notebooks/{side['notebook']}.ipynb)"
+        rows.append(f"| {picture} | **{name}**: {side['caption']} | {where} | {', '.join(side['claims'])} |")
+    return "\n".join(rows)
+
+
+GENERATED = {  # file -> marker -> what stands between its two marks
+    "README.md": {
+        "summary": summary,
+        "headlines": headlines,
+        "figure": figure,
+        "findings": findings,
+        "table1": table1,
+        "gates": gates,
+        "provenance": made_by,
+        "real": real,
+    },
+    "ARTEFACT.md": {"commands": commands},
+    "figures/README.md": {"index": index},
 }
 
 
-def readme(text: str) -> str:
-    """Return README text with every generated part renewed.
+def renewed(file: str, text: str) -> str:
+    """Return a file's text with every generated part renewed.
 
     Raises:
         ValueError: for a missing marker.
     """
-    for name, make in GENERATED.items():
+    for name, make in GENERATED[file].items():
         start, end = f"<!-- generated: {name} -->", f"<!-- end: {name} -->"
         pattern = re.compile(f"{start}.*?{end}", re.S)
         if not pattern.search(text):
-            raise ValueError(f"README.md: expected the markers `{start}` and `{end}`")
+            raise ValueError(f"{file}: expected the markers `{start}` and `{end}`")
         part = f"{start}\n{make()}\n{end}"
         text = pattern.sub(lambda _: part, text)
     return text
 
 
 def write_readme() -> None:
-    """Write the generated parts of README.md."""
-    path = paths.ROOT / "README.md"
-    old = path.read_text()
-    new = readme(old)
-    if new != old:
-        write(path, new)
-        print("README.md: generated parts renewed")
+    """Write the generated parts of every file that has some."""
+    for file in GENERATED:
+        path = paths.ROOT / file
+        old = path.read_text()
+        if (new := renewed(file, old)) != old:
+            write(path, new)
+            print(f"{file}: generated parts renewed")

@@ -98,3 +98,8 @@ def test_real_text_is_summarised_in_accuracy_and_in_nats(rows):
     assert text.index.to_list() == ["alignment"] and text.columns.to_list() == ["current_nll", "future_auc_nll"]
     d = table.pivot(index="seed", columns="selector", values="current_nll")
     assert text.loc["alignment", "current_nll"].startswith(f"{(d['alignment'] - d['random']).mean():+.3f} [")
+
+
+def test_an_unknown_metric_is_named(rows):
+    with pytest.raises(ValueError, match="metric: expected one of exact, nll, accuracy; got 'mae'"):
+        analysis.summary(rows, "mae")

@@ -37,6 +37,14 @@ def without(entry: dict, field: str) -> dict:
     [([without(RUNS, field)], f"expected field '{field}'") for field in FIELDS]
     + [
         ([RUNS] * 2, "id used twice"),
+        ([RUNS | {"statement": 3}], "statement: expected a text; got 3"),
+        ([RUNS | {"experiment": ["table1"]}], r"experiment: expected a text; got \['table1'\]"),
+        ([RUNS | {"metrics": [["exact"]]}], r"metrics: expected one of .*; got \['exact'\]"),
+        ([RUNS | {"contrasts": []}], r"contrasts: expected a list of contrasts; got \[\]"),
+        ([RUNS | {"contrasts": ["a > b"]}], "contrast 1: expected fields; got 'a > b'"),
+        ([RUNS | {"contrasts": [ONE | {"a": 1}]}], "contrast 1: expected a and b, selectors or filters; got {.*'a': 1"),
+        ([RUNS | {"contrasts": [ONE | {"minus": "x"}]}], "contrast 1: expected a and b, selectors or filters; got 'x'"),
+        ([RUNS | {"contrasts": [ONE | {"direction": []}]}], r"contrast 1, direction: expected a text; got \[\]"),
         ([ENTRY], "expected `contrasts` or `check`"),
         ([RUNS | {"check": "small_eta"}], "expected `contrasts` or `check`"),
         ([ENTRY | {"check": "smal_eta"}], "check: expected one of .*small_eta.*; got 'smal_eta'"),
@@ -89,6 +97,24 @@ def test_a_faulty_contract_is_named(tmp_path, monkeypatch, entries, message):
 
 
 @pytest.mark.parametrize(
+    "text, message",
+    [
+        ("a: [", "claims.yml: expected YAML; got while parsing"),
+        ("a: 2026-99-99", "claims.yml: expected YAML; got month must be in 1..12"),
+        ("", "claims.yml: expected a list of claims; got NoneType"),
+        ("id: C01", "claims.yml: expected a list of claims; got dict"),
+        ("- C01", "claims.yml, entry 1: expected the fields of a claim; got 'C01'"),
+        ("- {id: [1]}", r"claims.yml, \[1\]: expected field 'statement'"),
+    ],
+)
+def test_a_file_that_is_no_contract_is_said(tmp_path, monkeypatch, text, message):
+    (tmp_path / "claims.yml").write_text(text)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    with pytest.raises(ValueError, match=f"^{message}"):
+        contract.contract.__wrapped__()
+
+
+@pytest.mark.parametrize(
     "entry",
     [
         RUNS,
@@ -117,9 +143,12 @@ def test_too_few_planned_seeds_are_named_with_claim_and_experiment(monkeypatch):
     assert claims.enough_seeds() is None
 
 
-def test_an_unknown_claim_lists_the_known_ones():
-    with pytest.raises(ValueError, match="claim: expected one of C01, .*; got 'C99'"):
-        claims.get("C99")
+def test_a_claim_is_found_in_any_case_and_an_unknown_one_names_the_nearest_three():
+    assert claims.get("c17") is claims.get("C17") is claims.get(" C17\n")
+    assert claims.get("d03E")["id"] == "D03e"
+    for wrong, near in (("C99", "C29, C19, C09"), ("c17'`ls`", "C17, .*"), ("", ".*, .*, .*")):
+        with pytest.raises(ValueError, match=f"expected an id of claims.yml, the nearest are {near}; got {wrong!r}"):
+            claims.get(wrong)
 
 
 def test_every_check_is_named_by_one_claim_and_none_is_registered_twice():

@@ -46,7 +46,7 @@ def publish(tmp_path, monkeypatch):
         for module in (render, ledger):
             monkeypatch.setattr(module, "published_verdicts", lambda: table)
             monkeypatch.setattr(module, "contract", lambda: {"Z1": ENTRY})
-        for module in (render, published):
+        for module in (render, published, ledger):
             monkeypatch.setattr(module, "get", lambda claim: ENTRY)
         monkeypatch.setattr(ledger, "published_parts", lambda: WORDS)
         monkeypatch.setattr(ledger, "effects", lambda claim, profile: list(found))
@@ -61,6 +61,7 @@ def test_terminal_readme_and_table_show_one_record(publish, capsys):
     assert r.effect == "+0.100 [+0.050, +0.150]" and (r.seeds, r.part, r.verdict) == (12, "e", "PARTLY")
     assert r.evidence == "+0.100 [+0.050, +0.150], p = 0.012, 12 seeds; weakest part: e"
     assert (r.p, r.stands_on, r.tally) == ("p = 0.012", "1 of 2, fragile", "ours")
+    assert r.smallest == "0.1 exact, 0.3 nll"
     assert r.quoted == "quoted current: loss 61.9, random 58.2 (+3.7)"
     assert r.change == f"{ABOVE}; or {BELOW} or {INSIDE}"
     cells = "Z1 | a beats b | here | +0.100 [+0.050, +0.150] | 0.012 | 12 | PARTLY | 1 of 2, fragile"
@@ -83,6 +84,8 @@ def test_terminal_readme_and_table_show_one_record(publish, capsys):
     assert capsys.readouterr().out == f"Z1    PARTLY         1 of 2, fragile  a beats b\n\n{counted}\n"
     ledger.show("CONTRADICTED")
     assert capsys.readouterr().out == ""
+    with pytest.raises(ValueError, match="verdict: expected one of REPRODUCED, .*; got 'TRUE'"):
+        ledger.show("TRUE")
 
 
 def test_contradicted_claims_are_shown_with_their_parts(publish, capsys):
@@ -142,6 +145,24 @@ def test_a_small_run_agrees_or_not_and_never_judges(publish, tmp_path, capsys, o
     assert "    by metric   exact PARTLY, nll CONTRADICTED\n    would change our mind: an interval above 0" in said
     assert f"    this run    e: +{own:.3f} [+{own:.3f}, +{own:.3f}], p = 1, 8 seeds\n" in said
     assert '"verdict": "PARTLY"' in (tmp_path / "Z1.json").read_text()
+
+
+def test_one_claim_alone_is_shown_with_all_that_is_known_of_it(publish, monkeypatch, capsys):
+    publish([effect(0.12, 0.12)])
+    monkeypatch.setattr(render, "get", lambda claim: ENTRY | {"figure": "three"})
+    ledger.show_claim("z1", SimpleNamespace(profile="fast"))
+    said = capsys.readouterr().out
+    for line in (
+        "Z1  a beats b  (here)\n",
+        "by metric   exact PARTLY, nll CONTRADICTED\n",
+        "would change our mind: an interval above 0",
+        "paper      quoted current: loss 61.9, random 58.2 (+3.7)\n",
+        "smallest   0.1 exact, 0.3 nll\n",
+        "parts      two parts\n",
+        "shown in   notebook 03, figures/three.pdf\n",
+    ):
+        assert line in said
+    assert "paper      prints no number for it" in render.background(claims.record("Z1")._replace(quoted=""))
 
 
 def test_the_full_run_judges_for_itself(publish, tmp_path, monkeypatch, capsys):

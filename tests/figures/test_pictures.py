@@ -6,12 +6,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from lhas_utils import figures
 from lhas_utils.analysis import statistics
 from lhas_utils.figures import difficulty_figures as difficulty
 from lhas_utils.figures import theory_figures as theory
+from lhas_utils.figures import utility_figures as utility
 from lhas_utils.figures.style import SIGN
 
 SELECTORS = ["random", "lhas", "less", "easy"]
@@ -36,6 +38,14 @@ LOCAL = table("first", "next", "C", arm=["sgd", "adamw"], eta=[0.001, 0.03], kin
 FITS = table("first", "second", "length", arm=["sgd", "adamw"], eta=[0.001, 0.03], seed=[0, 1]).assign(pairs=0.9)
 CURVE = table("closed_form", "monte_carlo", "single_direction", C=[0.2, 0.6, 1.0])
 GRID = {"skill": ["sort", "cumsum"], "base": ["weak", "strong"], "n": [32, 512]}
+LEDGER = pd.DataFrame(
+    {
+        "tally": ["papers", "papers", "papers", "ours"],
+        "verdict": ["CONTRADICTED", "REPRODUCED", "REPRODUCED", "PARTLY"],
+        "stands_on": ["3 of 3, firm", "1 of 3, fragile", "3 of 3, firm", ""],
+    },
+    index=["C01", "C02", "C03", "G01"],
+)
 CASES = {
     figures.rank_reversal: (of_selectors("immediate_utility", "future_auc", "forgetting", "ood"), PROBE, *GAP),
     figures.concentration: (of_selectors("concentration", "concentration_normalised", "entropy", "forgetting"),),
@@ -47,6 +57,10 @@ CASES = {
     figures.race: (table("current", "future_auc", "forgetting", selector=[*SELECTORS, "mine"], seed=[0, 1]), "mine"),
     figures.heatmap: (pd.DataFrame([[0.0, np.nan], [0.5, 1.0]], ["a", "b"], ["c", "d"]), "share", 0.5),
     figures.regimes: (table(**KNOBS, metric=["current", "long_horizon"]),),
+    figures.utility_terms: (of_selectors(*utility.TERMS, "long_horizon"),),
+    figures.order_map: (table(selector=SELECTORS, order=["paper", "reversed"], metric=["long_horizon"]),),
+    figures.ledger: (LEDGER,),
+    figures.concept: (2,),
     theory.counter_example: (table("a", "b", "_", eta=[0.0, 0.3]), 2 / 7),
     theory.prediction: (LOCAL, FITS),
     theory.spectra: (CURVE, LOCAL),
@@ -149,3 +163,40 @@ def test_a_cell_without_a_number_stays_empty_and_text_is_readable():
     fig = figures.heatmap(*CASES[figures.heatmap])
     shown = {t.get_text(): t.get_color() for t in fig.axes[0].texts if t.get_text()}
     assert shown == {"0.00": "w", "0.50": "k", "1.00": "w"}
+
+
+def test_the_terms_of_the_utility_end_where_their_sum_is():
+    rows = [("lhas", q, v) for q, v in (("final", 0.2), ("future_auc", -0.1), ("kept", 0.3), ("ood", -0.4))]
+    rows = [*rows, ("lhas", "long_horizon", 0.0)]
+    given = pd.DataFrame(rows, columns=["selector", "metric", "mean"]).assign(low=-1.0, high=1.0)
+    bars = {
+        b.get_label(): b.patches[0] for b in figures.utility_terms(given).axes[0].containers if hasattr(b, "patches")
+    }
+    spans = [(round(b.get_x(), 9), round(b.get_x() + b.get_width(), 9)) for b in bars.values()]
+    assert spans == [(0.0, 0.2), (0.0, -0.1), (0.2, 0.5), (-0.1, -0.5)]
+
+
+def test_an_order_map_boxes_the_best_and_greys_what_is_not_told_apart():
+    rows = [("random", 0, 0, 0), ("lhas", 0.2, 0.1, 0.3), ("less", -0.1, -0.3, 0.1)]
+    given = pd.DataFrame(rows, columns=["selector", "mean", "low", "high"]).assign(order="paper", metric="long_horizon")
+    ax = figures.order_map(given).axes[0]
+    assert [t.get_text() for t in ax.get_xticklabels()] == [figures.LABELS[n] for n in ("less", "lhas")]
+    assert ax.images[0].get_array().tolist() == [[0.0, 0.2]]
+    assert [t.get_text() for t in ax.texts] == ["-0.10", "+0.20"]
+    assert [box.get_x() for box in ax.patches] == [pytest.approx(0.53)]
+
+
+def test_the_ledger_has_every_claim_once_in_the_colour_of_its_verdict_and_hatches_the_fragile():
+    fig = figures.ledger(LEDGER)
+    titles = [ax.get_title(loc="left") for ax in fig.axes]
+    assert titles == ["The papers' experiments: 3 claims", "Our own additions and controls: 1 claims"]
+    assert [[t.get_text() for t in ax.texts] for ax in fig.axes] == [["C02", "C03", "C01"], ["G01"]]
+    assert [bool(p.get_hatch()) for p in fig.axes[0].patches] == [True, False, False]
+    first, _, last = (to_hex(p.get_facecolor()).upper() for p in fig.axes[0].patches)
+    assert (first, last) == (SIGN[1], SIGN[-1])
+
+
+def test_the_sketch_needs_a_stage_before_and_one_after():
+    for wrong in (0, 4, "math"):
+        with pytest.raises(ValueError, match=f"concept: expected a stage from 1 to 3; got {wrong!r}"):
+            figures.concept(wrong)

@@ -42,6 +42,7 @@ def test_the_sidecar_says_what_is_plotted(save, capsys):
     sidecar = json.loads(files[".json"])
     columns = {"name": ["a", "b"], "value": [0.123457, None], "n": [1, 2], "flag": [1, 0]}
     assert sidecar["data"] == columns and sidecar["claims"] == ["C01"]
+    assert (sidecar["caption"], sidecar["alt"]) == ("A line.", "A rising line. A line.")
     assert (sidecar["figure"], sidecar["notebook"], sidecar["profile"]) == ("fig0", "03_rank_reversal", "smoke")
     assert sidecar["digest"].encode() in files[".png"] and sidecar["digest"].encode() in files[".pdf"]
     assert capsys.readouterr().out == "fig0: A line.\n"

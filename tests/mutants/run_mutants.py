@@ -29,6 +29,7 @@ COPIED = (
     "claims.yml",
     "Makefile",
     "README.md",
+    "ARTEFACT.md",
     "requirements.lock",
 )
 PACKAGES = ("lhas_utils.reader", "transformers.models.llama.modeling_llama", "peft", "hypothesis", "nbval.plugin")

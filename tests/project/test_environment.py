@@ -1,6 +1,7 @@
 """environment.yml, pyproject.toml and requirements.lock agree, and the code uses just what they declare."""
 
 import ast
+import importlib.util
 import json
 import re
 import subprocess
@@ -76,9 +77,19 @@ def conda_pins() -> dict[str, str]:
     return out
 
 
+def environment():
+    """The script behind `make env`."""
+    spec = importlib.util.spec_from_file_location("environment", ROOT / ".ci/environment.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+LOCKED = environment().locked((ROOT / "requirements.lock").read_text())
+
+
 def lock_pins() -> dict[str, str]:
-    text = (ROOT / "requirements.lock").read_text()
-    return pins(line for line in text.splitlines() if line and not line.startswith("#"))
+    return pins(LOCKED)
 
 
 def test_environment_yml_equals_pyproject():
@@ -147,6 +158,20 @@ def test_the_extra_is_installed_once_by_its_hashes_after_its_terms_are_said(tmp_
     assert terms < install and "0.3 GB to download" in first
     assert {"--no-deps", "--require-hashes", "--no-build-isolation"} <= set(first.split()) and "check" in first
     assert said() == "", "a second call does nothing"
+
+
+def test_every_pin_but_torch_has_the_hashes_of_its_files():
+    assert [pin for pin, hashes in LOCKED.items() if not hashes] == ["torch==2.13.0"]
+    assert all(hashes == sorted(set(hashes)) for hashes in LOCKED.values())
+
+
+def test_a_lock_is_read_with_its_hashes_and_another_bare_pin_is_refused():
+    a, b = "0" * 64, "1" * 64
+    text = f"# head\nx==1.0 \\\n    --hash=sha256:{a} \\\n    --hash=sha256:{b}\ntorch==2.1\n"
+    assert environment().locked(text) == {"x==1.0": [f"sha256:{a}", f"sha256:{b}"], "torch==2.1": []}
+    for odd in ("y==2", "y>=2", f"y==2 --hash=md5:{a}"):
+        with pytest.raises(SystemExit, match=re.escape(f"expected plain pins, each with hashes; got {[odd]}")):
+            environment().locked(text + odd + "\n")
 
 
 def test_the_resolver_has_an_environment_of_its_own():

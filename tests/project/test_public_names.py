@@ -92,7 +92,7 @@ def missing_files(text: str, root: Path) -> list[str]:
     return [name for name in wanted if not there(name)]
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "ARTEFACT.md", "figures/README.md"])
 def test_a_text_names_files_that_exist(name):
     assert missing_files((ROOT / name).read_text(encoding="utf-8"), ROOT) == []
 
@@ -120,6 +120,7 @@ TEXTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "ARTEFACT.md",
     *sorted((ROOT / "lhas_utils").rglob("*.py")),
 ]
 

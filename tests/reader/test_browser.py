@@ -56,7 +56,8 @@ def browser(tmp_path):
     driver.quit()
 
 
-def test_the_site_on_a_phone_has_no_console_error_and_no_sideways_scroll(browser, tmp_path):
+@pytest.mark.parametrize("width", [390, 1400])
+def test_the_site_has_no_console_error_and_no_sideways_scroll_and_its_script_answers(browser, tmp_path, width):
     built = sorted((paths.BUILD / "smoke").glob("[0-9][0-9]_*.ipynb")) or sorted(paths.NOTEBOOKS.glob("*.ipynb"))
     source = tmp_path / "executed"
     source.mkdir()
@@ -64,20 +65,31 @@ def test_the_site_on_a_phone_has_no_console_error_and_no_sideways_scroll(browser
         shutil.copy(path, source)
     folder = site.build("smoke", source, tmp_path / "html")
     browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 844, "deviceScaleFactor": 2, "mobile": width < 500},
     )
     complaints = []
     for page in sorted(folder.glob("*.html")):
         browser.get(page.as_uri())
         complaints += [(page.name, entry["message"]) for entry in browser.get_log("browser")]
         wide = browser.execute_script("return document.documentElement.scrollWidth")  # innerWidth would grow with it
-        complaints += [(page.name, f"{wide} px wide in 390")] if wide > 390 else []
+        complaints += [(page.name, f"{wide} px wide in {width}")] if wide > width else []
         blank = browser.execute_script(
             "return [...document.images].filter(i => !i.alt || (i.complete && !i.naturalWidth)).length"
         )
         complaints += [(page.name, f"{blank} images without alt text or not shown")] if blank else []
-        browser.save_screenshot(str(SHOTS / f"phone-{page.stem}.png"))
+        browser.save_screenshot(str(SHOTS / f"{width}-{page.stem}.png"))
     assert not complaints
+
+    def text(page: str, selector: str) -> str:
+        browser.get((folder / page.partition("?")[0]).as_uri() + page[page.find("?") :] * ("?" in page))
+        return browser.find_element(By.CSS_SELECTOR, selector).text
+
+    assert "loss minus random is " in text("rows.html?experiment=table1&a=loss&b=random", ".result")
+    assert text("search.html?q=forgetting", "#said").endswith(" found")
+    assert " claims" in text("claims.html", ".said")
+    browser.find_element(By.CSS_SELECTOR, ".controls input").send_keys("C17")
+    assert browser.find_element(By.CSS_SELECTOR, ".said").text.startswith(("1 of", "2 of"))
 
 
 # ---- JupyterLab ----------------------------------------------------------------------------------

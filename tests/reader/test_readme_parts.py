@@ -1,4 +1,7 @@
-"""The README says what the published run says."""
+"""README, artefact appendix and index of figures say what the published run says."""
+
+import json
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -9,13 +12,38 @@ from lhas_utils.reader import readme
 README = (paths.ROOT / "README.md").read_text()
 
 
-def test_generated_parts_of_the_readme_are_those_of_the_published_run():
-    assert readme.readme(README) == README
+@pytest.mark.parametrize("file", readme.GENERATED)
+def test_generated_parts_are_those_of_the_published_run(file):
+    text = (paths.ROOT / file).read_text()
+    assert readme.renewed(file, text) == text
 
 
 def test_a_missing_marker_is_named():
-    with pytest.raises(ValueError, match="generated: claims"):
-        readme.readme(README.replace("<!-- generated: claims -->", ""))
+    with pytest.raises(ValueError, match="README.md: expected the markers `<!-- generated: summary -->`"):
+        readme.renewed("README.md", README.replace("<!-- generated: summary -->", ""))
+
+
+def test_every_notebook_with_claims_has_its_commands(monkeypatch):
+    shared = {"minutes": "4", "command": "make claim ID=A1"}
+    own = [SimpleNamespace(claim=c, notebook=n, **shared) for c, n in (("A1", "03"), ("B1", "01"), ("A2", "03"))]
+    monkeypatch.setattr(readme, "records", lambda: own)
+    assert readme.commands().splitlines()[2:] == [
+        "| 01 | `make 01` | B1 | `make claim ID=A1`, 4 min |",
+        "| 03 | `make 03` | A1, A2 | `make claim ID=A1`, 4 min |",
+    ]
+
+
+def test_the_index_shows_every_figure_with_its_text_and_claims(tmp_path, monkeypatch):
+    side = {"notebook": "03_rank", "caption": "It rises.", "alt": 'A "rise" < 1', "claims": ["C01", "C02"]}
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(side | {"figure": name}))
+    monkeypatch.setattr(paths, "figures", lambda profile: tmp_path)
+    picture = '<a href="a.pdf"><img src="a.png" width="240" alt="A &quot;rise&quot; &lt; 1"></a>'
+    first = f"| {picture} | **a**: It rises. | [03](../notebooks/03_rank.ipynb) | C01, C02 |"
+    assert readme.index().splitlines()[2:] == [
+        first,
+        first.replace("a.pdf", "b.pdf").replace("a.png", "b.png").replace("**a", "**b"),
+    ]
 
 
 def test_the_readme_says_whose_code_computed_the_published_rows(monkeypatch):
@@ -38,7 +66,7 @@ def test_writing_twice_changes_nothing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     stale = README.replace("<!-- generated: summary -->\n", "<!-- generated: summary -->\nold\n")
     (tmp_path / "README.md").write_text(stale)
-    monkeypatch.setattr(readme, "GENERATED", {"summary": readme.summary})
+    monkeypatch.setattr(readme, "GENERATED", {"README.md": {"summary": readme.summary}})
     readme.write_readme()
     assert capsys.readouterr().out == "README.md: generated parts renewed\n"
     assert (tmp_path / "README.md").read_text() == README

@@ -29,7 +29,7 @@ def claims(nb: NotebookNode) -> dict[str, int]:
     for i, cell in enumerate(nb.cells):
         if "check_claim" in cell.source:
             text = "".join(o.get("text", "") for o in cell.get("outputs", ()))
-            for claim in re.findall(r"^([A-Z]{1,2}\d{2})\b", text, re.M):
+            for claim in re.findall(r"^([A-Z]{1,2}\d{2}[a-z]?)\b", text, re.M):
                 out.setdefault(claim, i)
     return out
 

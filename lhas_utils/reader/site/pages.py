@@ -1,4 +1,7 @@
-"""Write the site: one page a notebook, an overview and the claims; no script, nothing fetched from elsewhere."""
+"""Write the site: a page for each notebook, an overview, the claims, the search and the rows explorer.
+
+Every page can be read without its script, `site.js`; nothing is fetched from elsewhere.
+"""
 
 import json
 import re
@@ -10,13 +13,20 @@ import nbformat
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from ...claims import ledger, records
-from ...core import paths
-from . import cells
+from ...claims import contract, ledger, records
+from ...core import WHOLE, paths
+from . import cells, data
 from .mathml import inline, markdown
 
 HERE = Path(__file__).parent
 TITLE = "Selecting data for the long run: an executable companion"
+NAV = {"index.html": "Overview", "claims.html": "Claims", "rows.html": "Rows"}
+PAGES = {  # template -> page, its title, whose numbers it shows, its scripts
+    "overview": ("index.html", TITLE, "", []),
+    "claims": ("claims.html", "Claims", "the published run", ["site.js"]),
+    "rows": ("rows.html", "Rows explorer", "the published run", ["rows.js", "site.js"]),
+    "search": ("search.html", "Search", "", ["search.js", "site.js"]),
+}
 
 
 def _exporter(pages: frozenset[str]) -> HTMLExporter:
@@ -44,32 +54,42 @@ def _figures(profile: str, images: Path) -> dict[str, dict]:
     return found
 
 
+def _script(path: Path, name: str, value: object) -> None:
+    """Write plain data as a script that defines one constant; a page of a folder may load it without a network."""
+    path.write_text(f"const {name} = {json.dumps(value, separators=(',', ':'))};\n", encoding="utf-8")
+
+
 def _write(folder: Path, notebooks: dict[str, nbformat.NotebookNode], profile: str):
     """Write every page, its images and the style sheet into `folder`."""
     (folder / "img").mkdir(parents=True)
     exporter, figures = _exporter(frozenset(notebooks)), _figures(profile, folder / "img")
     titles = {stem: cells.title(nb) for stem, nb in notebooks.items()}
-    nav = {"index.html": "Overview", "claims.html": "Claims"} | {f"{s}.html": t for s, t in titles.items()}
+    nav = NAV | {f"{s}.html": title for s, title in titles.items()}
+    run = "the published run" if profile in WHOLE else f"a run of the profile {profile}"
     for stem, nb in notebooks.items():
-        page = {"title": titles[stem], "nav": nav, "here": f"{stem}.html"}
+        page = {"title": titles[stem], "nav": nav, "here": f"{stem}.html", "run": run, "scripts": []}
         settings = {"unique_key": stem, "output_files_dir": "img", "figures": figures, "page": page}
         html, resources = exporter.from_notebook_node(nb, resources=settings)
         (folder / f"{stem}.html").write_text(html, encoding="utf-8")
-        for name, data in resources["outputs"].items():
-            (folder / name).write_bytes(data)
+        for name, content in resources["outputs"].items():
+            (folder / name).write_bytes(content)
+    rows, found = data.explorer(), records()
+    _script(folder / "rows.js", "ROWS", rows)
+    _script(folder / "search.js", "INDEX", data.index(notebooks, found, figures))
+    shutil.copy(HERE / "site.js", folder)
     shared = {
         "notebooks": [(stem, titles[stem], cells.question(nb)) for stem, nb in notebooks.items()],
-        "claims": records(),
+        "claims": found,
         "counts": ledger.counts(),
         "checked_in": {c: f"{stem}.html#claim-{c}" for stem, nb in notebooks.items() for c in cells.claims(nb)},
+        "experiments": {claim: entry.get("experiment", "").split() for claim, entry in contract().items()},
+        "explored": set(rows["experiments"]),
         "figures": figures,
+        "run": run,
     }
-    for name, title, template in (
-        ("index.html", TITLE, "overview.html.j2"),
-        ("claims.html", "Claims", "claims.html.j2"),
-    ):
-        page = {"title": title, "nav": nav, "here": name}
-        html = exporter.environment.get_template(template).render(page=page, **shared)
+    for template, (name, title, whose, scripts) in PAGES.items():
+        page = {"title": title, "nav": nav, "here": name, "run": whose, "scripts": scripts}
+        html = exporter.environment.get_template(f"{template}.html.j2").render(page=page, **shared)
         (folder / name).write_text(html + "\n", encoding="utf-8")
     highlighting = HtmlFormatter(style="default").get_style_defs(".highlight")
     style = (HERE / "style.css").read_text(encoding="utf-8")
