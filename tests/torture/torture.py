@@ -25,7 +25,6 @@ AGAIN = "is not as it was written; making it again"
 KEPT = "stopped; runs that were finished are kept"
 KINDS = (
     "cache/*[0-9a-f].run",
-    "cache/*-picks.run",
     "models/*/model.safetensors",
     "models/*/config.json",
     "models/*/SEAL",
@@ -148,7 +147,7 @@ def disk(trial: Trial) -> list[str]:
     """A full disk: one sentence, what was computed stays, and the next sweep goes on."""
     folder, out = trial.fresh(), []
     (folder / "build").mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1200k", "tmpfs", str(folder / "build")]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder / "build")]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         return ["not tried: needs the right to mount a tmpfs"]
     try:
