@@ -14,7 +14,12 @@ ASK = "import signal, sys; sys.argv = [{!r}]; import lhas_utils; print(signal.ge
 @pytest.mark.parametrize("name, handler", [("-m", signal.SIG_DFL), ("x.py", signal.default_int_handler)])
 def test_ctrl_c_ends_the_command_at_once_while_it_loads_and_nothing_else(root, name, handler):
     said = subprocess.run(
-        [sys.executable, "-c", ASK.format(name)], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", ASK.format(name)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )
     assert said.stdout.strip() == str(handler)
 

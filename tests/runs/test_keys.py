@@ -74,6 +74,15 @@ FLIPS = [
     Change("worlds/reading.py", "most: int = MOST", "most: int = 2 * MOST", NONE),
     Change("worlds/sentences.py", "rng.integers(1, 9)), int", "rng.integers(1, 8)), int", NONE),
     Change("learning/tokens.py", "max_length // 2,", "max_length // 3,", ALL),
+    Change("worlds/gym.py", "positions: int = 96", "positions: int = 97", NONE),
+    Change("worlds/gym_levels.py", "maxsize=4", "maxsize=5", NONE),
+    Change("worlds/items.py", "SPACING = 10**6", "SPACING = 10**7", NONE),
+    Change("worlds/embedding.py", "batch_size: int = 64", "batch_size: int = 65", NONE),
+    Change("worlds/turns.py", "for turn in turns) == 1", "for turn in turns) == 2", NONE),
+    Change("learning/causal.py", 'glob("*.safetensors")', 'glob("*.bin")', NONE),
+    Change("learning/gemma.py", "TINY_STEPS, TINY_LR = 150", "TINY_STEPS, TINY_LR = 151", NONE),
+    Change("learning/speed.py", "times: int = 3", "times: int = 4", NONE),
+    Change("studies/levels.py", "steps: int = 40", "steps: int = 41", NONE),
     Change("learning/forward.py", "LOGITS = 2**27", "LOGITS = 2**20", ALL),
     Change("learning/forward.py", "inputs[0]))", "inputs[0] * 2))", ALL),
     Change("learning/models.py", "2 * spec.hidden", "3 * spec.hidden", ALL),
@@ -103,7 +112,7 @@ FLIPS = [
         "selection/selectors.py", "size=budget, replace=False", "size=budget, replace=True", "random branch text effect"
     ),
     Change("selection/selectors.py", "top_k(ctx.el2n", "top_k(-ctx.el2n", "effect"),
-    Change("selection/selectors.py", "(1 + phi @ phi.T) / 2", "(1 - phi @ phi.T) / 2", NONE),  # nobody's selector here
+    Change("selection/selectors.py", "similarity /= 2", "similarity /= 3", NONE),  # nobody's selector here
     Change("selection/selectors.py", "ctx.encoded.tokens().numpy()", "-ctx.encoded.tokens().numpy()", "branch"),
     Change("selection/lhas.py", "coverage_weight * z(", "-coverage_weight * z(", "lhas branch local effect"),
     Change("selection/lhas.py", "proxy_weight=3.0", "proxy_weight=2.0", "lhas branch local effect"),
