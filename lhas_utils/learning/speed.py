@@ -10,7 +10,7 @@ import torch
 from ..core import Checkpoint, TrainSpec
 from .loop import example_loss, fit
 from .models import pretrained, pretrained_tokenizer, with_lora
-from .tokens import Encoded
+from .tokens import IGNORE, Encoded
 
 LENGTH, ANSWER = 32, 4  # tokens of an example, and of its response
 SIDE = 1024  # of the square matrices
@@ -45,7 +45,7 @@ def speed(checkpoint: Checkpoint, train: TrainSpec) -> str:
         model = with_lora(model, train.rank, 0)
     ids = torch.randint(len(words), (train.batch_size, LENGTH), generator=torch.Generator().manual_seed(0))
     labels = ids.clone()
-    labels[:, :-ANSWER] = -100
+    labels[:, :-ANSWER] = IGNORE
     batch, rows = Encoded(ids, labels), [list(range(train.batch_size))]
     tokens = ids.numel()
 
