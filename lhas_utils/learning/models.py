@@ -1,14 +1,13 @@
-"""Causal language models through `transformers`: create, copy, read and write weights, adapt, check a checkpoint."""
+"""Causal language models through `transformers`: create, copy, read and write weights, adapt, load a checkpoint."""
 
 import warnings
 from copy import deepcopy
-from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
-from ..core import Checkpoint, ModelSpec, digest
+from ..core import Checkpoint, ModelSpec
 
 
 def quiet() -> None:
@@ -74,42 +73,6 @@ def restore(model, flat: torch.Tensor) -> None:
 def copy_of(model):
     """Return an independent copy of a model, in evaluation mode."""
     return deepcopy(model).eval()
-
-
-def fastest() -> tuple[str, str]:
-    """Return (device, dtype) that suit this machine: bfloat16 on a GPU, and on a processor that computes in it."""
-    if torch.cuda.is_available():
-        return "cuda", "bfloat16"
-    return "cpu", "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
-
-
-def check_model(model: str, device: str = "", dtype: str = "") -> Checkpoint:
-    """Return the checkpoint that a hub id or a folder names; anything but a causal LM's is a `ValueError`.
-
-    The fingerprint of a folder is a digest of its files' names, sizes and times of change. `device` and `dtype` are by
-    default those of `fastest`.
-    """
-    where = dict(zip(("device", "dtype"), (given or own for given, own in zip((device, dtype), fastest()))))
-    if where["device"] == "cuda" and not torch.cuda.is_available():
-        raise ValueError("DEVICE 'cuda': expected a GPU that torch can use; there is none (DEVICE=cpu)")
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ValueError(f"MODEL {model!r}: expected a model folder with a config.json; there is none in it")
-        files = sorted(p for p in folder.iterdir() if p.is_file())
-        mark = digest([(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files])
-        checkpoint = Checkpoint(str(folder.resolve()), mark, **where)
-    elif model.startswith(("/", ".", "~")) or folder.exists():
-        raise ValueError(f"MODEL {model!r}: expected a hub id or a model folder; there is no such folder")
-    else:
-        checkpoint = Checkpoint(model, **where)
-    try:
-        AutoConfig.from_pretrained(checkpoint.name, trust_remote_code=False)
-    except Exception as error:  # the hub client raises errors of many libraries
-        reason = " ".join(str(error).split())[:160]
-        got = f"{type(error).__name__}: {reason}"
-        raise ValueError(f"MODEL {model!r}: expected a hub id or a model folder; got {got}") from None
-    return checkpoint
 
 
 def pretrained(checkpoint: Checkpoint):

@@ -1,17 +1,19 @@
 """The reader's own text: what is read, whether Random learns anything from it, and only then who picks better."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 
 from .. import analysis
 from ..core import TrainSpec
+from ..learning import check_model
 from ..runs import base_line, cut_line, fill, measured, missing, results, text_specs, trials
 from ..studies import RunSpec
 from ..worlds import describe_corpus
 from .apart import apart
-from .given_model import look_at, try_out
+from .given_model import try_out
 
 RISE = 0.01  # fall of the NLL on the own stage, in nats a token, at which a stage is said to be learnt
 HOW = "NLL, as its fall in nats a token"
@@ -35,6 +37,15 @@ def best(tried: list[tuple[TrainSpec, pd.DataFrame]]) -> TrainSpec:
     return max(tried, key=lambda pair: (_stages(pair[1])["passes"].all(), _stages(pair[1])["gain"].min()))[0]
 
 
+def _chosen(specs: list[RunSpec], profile: str, say: Callable[[str], None] = lambda line: None) -> list[RunSpec]:
+    """Return the runs with the training that Random's gate chooses; `say` is told each one tried."""
+    tried = []
+    for train, table in trained(specs, profile):
+        tried.append((train, table))
+        say(_tried_line(train, table))
+    return [replace(s, train=best(tried)) for s in specs]
+
+
 def own_specs(data: str = "", model: str = "", profile: str = "fast", pool: int = 0, seeds: int = 0) -> list[RunSpec]:
     """Return the runs on the reader's text, with the steps and step size that Random's gate chooses.
 
@@ -44,11 +55,7 @@ def own_specs(data: str = "", model: str = "", profile: str = "fast", pool: int 
     Args:
         data, model, profile, pool, seeds: as of `runs.text_specs`.
     """
-    if model:
-        look_at(model)
-    specs = text_specs(data, model, profile, pool, seeds)
-    train = best(list(trained(specs, profile)))
-    return [replace(s, train=train) for s in specs]
+    return _chosen(text_specs(data, model, profile, pool, seeds), profile)
 
 
 def _tried_line(train: TrainSpec, table: pd.DataFrame) -> str:
@@ -65,7 +72,7 @@ def run_text(data: str, model: str = "", profile: str = "fast") -> None:
         data: empty for the generated sentences. model, profile: as of `own_specs`.
     """
     if model:
-        look_at(model)
+        check_model(model)
     if data:
         print(f"data: {describe_corpus(data)}", flush=True)
     specs = text_specs(data, model, profile)
@@ -75,12 +82,8 @@ def run_text(data: str, model: str = "", profile: str = "fast") -> None:
     if model:
         try_out(specs[0])
     print(f"gate: does Random learn its own stages (development seed, gain in {HOW})?", flush=True)
-    tried = []
-    for train, table in trained(specs, profile):
-        tried.append((train, table))
-        print(_tried_line(train, table), flush=True)
-    train = best(tried)
-    specs = [replace(s, train=train) for s in specs]
+    specs = _chosen(specs, profile, say=partial(print, flush=True))
+    train = specs[0].train
     print(f"training: {train.steps} steps of {train.lr:g} a stage", flush=True)
     random = [s for s in specs if s.selector == "random"]
     fill(random)

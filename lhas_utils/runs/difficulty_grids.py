@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..core import PROFILES, choose
 from ..studies import BASES, MIXED, TRIMS, DifficultySpec
-from .grids import FIRST
+from .grids import evaluation
 
 LR = 1e-3  # step size of the main grid
 BASE_STEPS = 1600  # of mid-training
@@ -59,12 +59,12 @@ def difficulty(profile: str) -> list[DifficultySpec]:
     small = TINY if profile == "smoke" else {}
     for skill, (seeds, levels, sizes) in plan.grids.items():
         recipe = {"lr": LR, "steps": STEPS[skill], "base_steps": BASE_STEPS} | small
-        for seed, base, d, n in product(_seeds(seeds), BASES, levels, sizes):
+        for seed, base, d, n in product(evaluation(seeds), BASES, levels, sizes):
             bounded = (skill, base) == ("sort", "weak") and n in (sizes[0], sizes[-1]) and d in plan.few
             out.append(DifficultySpec(skill, base, seed, d, n, draws=DRAWS * bounded, **recipe))
     seeds, _, sizes = plan.grids["sort"]
     ends, recipe = (sizes[0], sizes[-1]), {"lr": LR, "steps": STEPS["sort"], "base_steps": BASE_STEPS} | small
-    for seed in _seeds(seeds):
+    for seed in evaluation(seeds):
         one = recipe | {"skill": "sort", "seed": seed}
         paper = one | {"match": "epochs", "batch_size": 16}
         out += [DifficultySpec(base=b, d=d, n=n, **paper) for b, d, n in product(BASES, plan.few, plan.epochs)]
@@ -73,10 +73,6 @@ def difficulty(profile: str) -> list[DifficultySpec]:
             out.append(DifficultySpec(d=d, n=n, loss="dft", **one | {"lr": lr}))
         out += [DifficultySpec(d=MIXED, n=n, trim=t, **one) for n, t in product(plan.trims, TRIMS)]
     return out
-
-
-def _seeds(many: int) -> range:
-    return range(FIRST, FIRST + many)
 
 
 CHOSEN = {"sort": (4, 8, 14), "cumsum": (4, 6, 8)}  # levels of the runs that chose how far they go
@@ -113,7 +109,7 @@ def opworld(profile: str) -> list[DifficultySpec]:
     """Return the runs of the second witness, OpWorld; none in `fast`."""
     seeds, levels, sizes = OP_PLANS[choose("profile", profile, PROFILES)]
     recipe = _OP | ({"steps": 2, "base_steps": 4, "test_size": 4} if profile == "smoke" else {})
-    grid = product(_seeds(seeds), BASES, levels, sizes)
+    grid = product(evaluation(seeds), BASES, levels, sizes)
     return [DifficultySpec(base=b, seed=s, d=d, n=n, lr=OP_LR, **recipe) for s, b, d, n in grid]
 
 

@@ -23,10 +23,15 @@ SMOKE = {
 }
 
 
+def evaluation(many: int) -> range:
+    """Return the first evaluation seeds."""
+    return range(FIRST, FIRST + many)
+
+
 def seeds(profile: str, fast: int, full: int) -> range:
     """Return the evaluation seeds of a profile; `smoke` has one or two, so that it visits every path."""
     many = {"smoke": min(max(fast, 1), 2), "fast": fast, "full": full}[choose("profile", profile, PROFILES)]
-    return range(FIRST, FIRST + many)
+    return evaluation(many)
 
 
 def stage_runs(profile: str, selectors, which, world: dict | None = None, train: dict | None = None, **fields) -> list:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core import PROFILES, Checkpoint, TrainSpec, choose, settings
-from ..learning import GEMMA, PACKAGED, TINY, causal, check_model, fastest, made, packaged, speed
+from ..learning import GEMMA, PACKAGED, TINY, check_model, fastest, made, packaged, speed
 from ..studies import BASES, BranchSpec, LevelSpec, RunSpec
 from ..worlds import GymWorld
 from .cache import fill, missing
-from .grids import FIRST
+from .grids import evaluation
 
 PATHS = ("random", "gradient", "alignment", "diversity", "lhas")  # selectors that live with their own past
 LEVEL_FAMILIES = ("needle_haystack", "family_relationships")
@@ -75,37 +75,33 @@ def base(model: str = "", device: str = "", dtype: str = "") -> Checkpoint:
         model, device, dtype = TINY, "cpu", "float32"
     given, quickest = (device or settings.device(), dtype or settings.dtype()), fastest()
     if model not in PACKAGED:
-        return causal(check_model(model, *given))
+        return check_model(model, *given)
     made(model)
     return packaged(model, dtype=given[1] or quickest[1], device=given[0] or quickest[0])
 
 
 def branches(model: Checkpoint, size: Size) -> list[BranchSpec]:
     """Return the runs of the common start on a model."""
-    return [BranchSpec(s, world=size.world, model=model, train=size.train) for s in _seeds(size.seeds[0])]
+    return [BranchSpec(s, world=size.world, model=model, train=size.train) for s in evaluation(size.seeds[0])]
 
 
 def trajectories(model: Checkpoint, size: Size) -> list[RunSpec]:
     """Return the runs in which each selector lives with its own past."""
     run = {"world": size.world, "model": model, "train": size.train}
-    return [RunSpec(name, s, **run) for s in _seeds(size.seeds[1]) for name in PATHS]
+    return [RunSpec(name, s, **run) for s in evaluation(size.seeds[1]) for name in PATHS]
 
 
 def levels(model: Checkpoint, size: Size) -> list[LevelSpec]:
     """Return the runs of the difficulty study: equal steps, and at the ends of n equal epochs and equal tokens."""
     recipe = {"model": model, "source": size.world.source} | size.recipe
     out, ends = [], dict.fromkeys((size.sizes[0], size.sizes[-1]))
-    for seed, skill in product(_seeds(size.seeds[2]), LEVEL_FAMILIES):
+    for seed, skill in product(evaluation(size.seeds[2]), LEVEL_FAMILIES):
         grid = product(BASES, size.sizes, size.levels)
         out += [LevelSpec(skill, base, seed, d, n, **recipe) for base, n, d in grid]
         if skill == LEVEL_FAMILIES[0]:
             few = product(("epochs", "tokens"), ends, size.levels[::2])
             out += [LevelSpec(skill, BASES[0], seed, d, n, match=match, **recipe) for match, n, d in few]
     return out
-
-
-def _seeds(many: int) -> range:
-    return range(FIRST, FIRST + many)
 
 
 PARTS: dict[str, Callable[[Checkpoint, Size], list]] = {"branch": branches, "paths": trajectories, "difficulty": levels}

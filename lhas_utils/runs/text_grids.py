@@ -15,7 +15,7 @@ from ..learning import check_model, tokenizer
 from ..selection import PAPER
 from ..studies import BranchSpec, RunSpec
 from ..worlds import TextWorld, length_of, register, registered
-from .grids import DEVELOPMENT, FIRST
+from .grids import DEVELOPMENT, evaluation
 from .text_lengths import lengths, limit_for
 
 SMALL = {  # sizes of the generated sentences' world; base model; training
@@ -112,8 +112,7 @@ def text_branch(profile: str) -> list[BranchSpec]:
     many = {"smoke": 1, "fast": 0, "full": 8}[choose("profile", profile, PROFILES)]
     recipe = SMOKE if profile == "smoke" else SMALL
     world = TextWorld(register(""), **recipe["world"]) if many else None
-    seeds = range(FIRST, FIRST + many)
-    return [BranchSpec(seed, world=world, model=recipe["model"], train=recipe["train"]) for seed in seeds]
+    return [BranchSpec(seed, world=world, model=recipe["model"], train=recipe["train"]) for seed in evaluation(many)]
 
 
 def base_line(specs: list[RunSpec]) -> str:

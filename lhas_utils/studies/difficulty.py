@@ -17,6 +17,7 @@ from datasets import Dataset
 from ..core import ModelSpec, choose, number, stream
 from ..learning import (
     LOSSES,
+    Encoded,
     base_model,
     copy_of,
     encode,
@@ -164,6 +165,32 @@ def _posterior(model, parts: dict, draws: int, seed: int, top: float) -> list[di
     return rows
 
 
+def fine_tuned(
+    model,
+    data: Encoded,
+    tests: Mapping[int, Encoded],
+    before: Mapping[int, dict],
+    shown: int,
+    batches,
+    scores: Callable = score,
+    **how,
+) -> tuple[list[dict], dict]:
+    """Fine-tune a model on S; return rows of before and after on each slice, and what the run took.
+
+    Args:
+        data: S. tests, before: level -> its test examples, and the model's scores on them.
+        shown: examples of S that are scored, at most. batches, how: as of `learning.fit`.
+    """
+    start, few = weights(model), data.take(range(min(shown, len(data))))
+    rows = [{"who": "base", "slice": str(d), **s} for d, s in before.items()]
+    rows.append({"who": "base", "slice": "train", **scores(model, few)})
+    seen = fit(model, data, batches, schedule="cosine", **how)
+    rows += [{"who": "tuned", "slice": str(d), **scores(model, test)} for d, test in tests.items()]
+    rows.append({"who": "tuned", "slice": "train", **scores(model, few)})
+    run = {"examples": len(data), "distance2": float((weights(model) - start).square().sum())}
+    return rows, run | {"tokens_seen": seen, "tokens_distinct": int(data.tokens().sum())}
+
+
 def execute(spec: DifficultySpec, selectors: Mapping[str, Callable]) -> tuple[pd.DataFrame, None]:
     """Run one spec; return tidy rows and None (there are no picks).
 
@@ -175,19 +202,13 @@ def execute(spec: DifficultySpec, selectors: Mapping[str, Callable]) -> tuple[pd
     """
     world, scores, (_, updates) = spec.world, _scores(spec.world), spec.amount()
     base, tests, before = _start(spec.model, world, spec.base, spec.seed, spec.test_size)
-    data = encode(training_sample(spec), tokenizer(spec.model, spec.corpus))
-    shown = data.take(range(min(spec.shown, len(data))))
-    rows = [{"who": "base", "slice": str(d), **s} for d, s in before.items()]
-    rows.append({"who": "base", "slice": "train", **scores(base, shown)})
-    model, order = copy_of(base), stream(spec.seed, f"{world.tag}-order", spec.d, spec.n)
+    data, model = encode(training_sample(spec), tokenizer(spec.model, spec.corpus)), copy_of(base)
+    order = stream(spec.seed, f"{world.tag}-order", spec.d, spec.n)
     batches = shuffled(order, len(data), updates, spec.batch_size)
-    seen = fit(model, data, batches, spec.lr, schedule="cosine", warmup=0.03, loss=LOSSES[spec.loss])
-    rows += [{"who": "tuned", "slice": str(d), **scores(model, test)} for d, test in tests.items()]
-    rows.append({"who": "tuned", "slice": "train", **scores(model, shown)})
-    distance2 = float((weights(model) - weights(base)).square().sum())
+    how = {"lr": spec.lr, "warmup": 0.03, "loss": LOSSES[spec.loss]}
+    rows, run = fine_tuned(model, data, tests, before, spec.shown, batches, scores, **how)
     if spec.draws:
-        few = {str(d): test.take(range(min(POSTERIOR_TESTS, len(test)))) for d, test in tests.items()}
-        rows += _posterior(model, {"train": shown, **few}, spec.draws, spec.seed, clip(world))
-    run = {"examples": len(data), "updates": updates, "distance2": distance2}
-    run |= {"tokens_seen": seen, "tokens_distinct": int(data.tokens().sum())}
-    return pd.DataFrame(rows).assign(**run), None
+        parts = {"train": data.take(range(min(spec.shown, len(data))))}
+        parts |= {str(d): test.take(range(min(POSTERIOR_TESTS, len(test)))) for d, test in tests.items()}
+        rows += _posterior(model, parts, spec.draws, spec.seed, clip(world))
+    return pd.DataFrame(rows).assign(updates=updates, **run), None

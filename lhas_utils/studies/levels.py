@@ -13,7 +13,7 @@ import pandas as pd
 from ..core import Checkpoint, choose, number, stream
 from ..learning import base_model, encode, fit, restore, score, shuffled, tokenizer, weights, with_lora
 from ..worlds import FAMILIES, LEVELS, SOURCES, GymCorpus, GymLevels
-from .difficulty import BASES, EPOCHS
+from .difficulty import BASES, EPOCHS, fine_tuned
 from .difficulty import MATCHES as AMOUNTS
 
 WARMUP = 0.1  # share of the steps
@@ -113,15 +113,8 @@ def execute(spec: LevelSpec, selectors: Mapping[str, Callable]) -> tuple[pd.Data
     model, ends, tests, before = _bases(spec.model, spec.rank, world, spec.seed, spec.test_size, mid)
     examples, updates = spec.amount(lambda d: float(tests[d].tokens().float().mean()))
     data = encode(world.sample(spec.d, examples, spec.seed), tokenizer(spec.model, spec.corpus))
-    shown = data.take(range(min(spec.shown, len(data))))
     restore(model, ends[spec.base])
-    rows = [{"who": "base", "slice": str(d), **before[spec.base, d]} for d in tests]
-    rows.append({"who": "base", "slice": "train", **score(model, shown)})
     batches = shuffled(stream(spec.seed, "levels-order", spec.d, spec.n), len(data), updates, spec.batch_size)
-    seen = fit(model, data, batches, spec.lr, schedule="cosine", warmup=WARMUP)
-    rows += [{"who": "tuned", "slice": str(d), **score(model, test)} for d, test in tests.items()]
-    rows.append({"who": "tuned", "slice": "train", **score(model, shown)})
-    distance2 = float((weights(model) - ends[spec.base]).square().sum())
-    run = {"examples": len(data), "updates": updates, "distance2": distance2, "loss": "sft", "trim": "none"}
-    run |= {"tokens_seen": seen, "tokens_distinct": int(data.tokens().sum())}
-    return pd.DataFrame(rows).assign(**run), None
+    own = {d: before[spec.base, d] for d in tests}
+    rows, run = fine_tuned(model, data, tests, own, spec.shown, batches, lr=spec.lr, warmup=WARMUP)
+    return pd.DataFrame(rows).assign(updates=updates, loss="sft", trim="none", **run), None

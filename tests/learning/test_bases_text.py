@@ -160,7 +160,7 @@ def test_what_is_no_model_is_told_in_one_line(model):
 
 
 def test_a_folder_without_a_config_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="expected a model folder with a config.json; there is none in it"):
+    with pytest.raises(ValueError, match="expected a folder with a config.json; got none in it"):
         check_model(str(tmp_path))
 
 

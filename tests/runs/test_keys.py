@@ -79,7 +79,7 @@ FLIPS = [
     Change("worlds/items.py", "SPACING = 10**6", "SPACING = 10**7", NONE),
     Change("worlds/embedding.py", "batch_size: int = 64", "batch_size: int = 65", NONE),
     Change("worlds/turns.py", "for turn in turns) == 1", "for turn in turns) == 2", NONE),
-    Change("learning/causal.py", 'glob("*.safetensors")', 'glob("*.bin")', NONE),
+    Change("learning/checkpoints.py", 'glob("*.safetensors")', 'glob("*.bin")', NONE),
     Change("learning/gemma.py", "TINY_STEPS, TINY_LR = 150", "TINY_STEPS, TINY_LR = 151", NONE),
     Change("learning/speed.py", "times: int = 3", "times: int = 4", NONE),
     Change("studies/levels.py", "steps: int = 40", "steps: int = 41", NONE),
