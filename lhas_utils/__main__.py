@@ -8,7 +8,7 @@ from . import claims
 from .core import VIEWS
 from .learning import GEMMA, quiet
 from .reader import Setup, readme, run_again, run_text, site, stored
-from .runs import LLM, NOTEBOOKS, fill, missing, publish_rows, run_llm, specs
+from .runs import LLM, NOTEBOOKS, confirm, fill, missing, publish_rows, run_llm, specs
 
 
 def run(notebooks: list[str], profile: str) -> None:
@@ -45,6 +45,11 @@ def publish(experiments: list[str], profile: str) -> None:
     claims.publish()
 
 
+def again(experiments: list[str], profile: str) -> None:
+    """Compute one run of each kind of code again and hold it against published rows that older code computed."""
+    confirm(experiments or None)
+
+
 def claim(claim: str, profile: str) -> None:
     """Compute exactly what one claim needs; print effect, verdict, the paper's number and what would change it."""
     claims.ledger.show_claim(claim, Setup("claim", profile))
@@ -60,6 +65,7 @@ def main(argv: list[str] | None = None) -> None:
         "claims": (claims.ledger.show_lines, ()),
         "claim": (claim, ("claim", "profile")),
         "publish": (publish, ("experiments", "profile")),
+        "confirm": (again, ("experiments", "profile")),
         "judge": (claims.rejudge, ("metric",)),
         "verify": (claims.comparison.show_verify, ("profile",)),
         "readme": (readme.write_readme, ()),
@@ -73,7 +79,8 @@ def main(argv: list[str] | None = None) -> None:
         command = commands.add_parser(name, help=(function.__doc__ or name).splitlines()[0])
         command.add_argument("--profile", choices=VIEWS, default="fast")
     commands.choices["run"].add_argument("notebooks", nargs="*", metavar="NN")
-    commands.choices["publish"].add_argument("experiments", nargs="*", metavar="EXPERIMENT")
+    for verb in ("publish", "confirm"):
+        commands.choices[verb].add_argument("experiments", nargs="*", metavar="EXPERIMENT")
     commands.choices["judge"].add_argument(
         "--metric", default="", help="the score that decides: exact, nll or accuracy"
     )

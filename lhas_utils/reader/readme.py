@@ -65,11 +65,15 @@ def made_by() -> str:
     here = made["runs"] > 0
     groups = {
         "computed by the code as it is today": made[here & made["same_code"] & made["same_specs"]],
-        "computed by older code": made[here & ~made["same_code"]],
+        "computed by older code": made[here & ~made["same_code"] & ~made["still"]],
         "computed for other specifications than today's": made[here & made["same_code"] & ~made["same_specs"]],
         "not published": made[~here],
     }
     said = [f"{text}: {_listed(g['experiment'])}" for text, g in groups.items() if len(g)]
+    again = made[here & ~made["same_code"] & made["still"]]
+    if len(again):
+        same = f"computed by older code, of which today's computed {again['again'].sum()} runs again with equal rows"
+        said.insert(0, f"{same}: {_listed(again['experiment'])}")
     counted = f"Published rows of {here.sum()} of {len(made)} experiments, {made['runs'].sum()} runs"
     return "; ".join([counted, *said]) + "."
 

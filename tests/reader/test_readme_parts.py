@@ -49,16 +49,19 @@ def test_the_index_shows_every_figure_with_its_text_and_claims(tmp_path, monkeyp
 def test_the_readme_says_whose_code_computed_the_published_rows(monkeypatch):
     made = pd.DataFrame(
         {
-            "experiment": ["table1", "local", "bands", "orders"],
-            "runs": [3, 2, 1, 0],
-            "same_code": [True, False, True, False],
-            "same_specs": [True, False, False, False],
+            "experiment": ["table1", "local", "bands", "orders", "lora"],
+            "runs": [3, 2, 1, 0, 4],
+            "same_code": [True, False, True, False, False],
+            "same_specs": [True, False, False, False, True],
+            "still": [False, False, False, False, True],
+            "again": [0, 0, 0, 0, 2],
         }
     )
     monkeypatch.setattr(readme, "provenance", lambda: made)
     assert readme.made_by() == (
-        "Published rows of 3 of 4 experiments, 6 runs; computed by the code as it is today: `table1`; computed by "
-        "older code: `local`; computed for other specifications than today's: `bands`; not published: `orders`."
+        "Published rows of 4 of 5 experiments, 10 runs; computed by older code, of which today's computed 2 runs again "
+        "with equal rows: `lora`; computed by the code as it is today: `table1`; computed by older code: `local`; "
+        "computed for other specifications than today's: `bands`; not published: `orders`."
     )
 
 

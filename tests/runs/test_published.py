@@ -163,10 +163,71 @@ def test_rows_of_other_code_are_told_apart(folder, monkeypatch):
     assert told.loc["table1", "code"] == "0" * 16
 
 
+@pytest.fixture
+def older(folder, monkeypatch):
+    """Rows of `table1` and `others`, made by other code than today's; a function that says what today's computes."""
+    monkeypatch.setattr(provenance_module, "PUBLISHED", ("table1", "others"))
+    rows = {name: len(specs(name, "full")) for name in ("table1", "others")}
+    rows = {
+        n: pd.DataFrame({"run": range(k), "value": [i / 3 for i in range(k)], "blank": ""}) for n, k in rows.items()
+    }
+    for name, own in rows.items():
+        import_module("lhas_utils.runs.published").save_rows(name, own)
+    today = provenance_module.today().assign(code="0" * 16)
+    (folder / "runs.csv").write_text(to_csv(today))
+
+    def computed(change):
+        def results(grid):
+            name = "table1" if grid[0] in specs("table1", "full") else "others"
+            i = specs(name, "full").index(grid[0])
+            return rows[name].iloc[[i]].drop(columns="blank").assign(run=0, value=change(name, i))
+
+        monkeypatch.setattr(provenance_module, "results", results)
+
+    return computed
+
+
+def test_rows_of_older_code_are_confirmed_by_one_run_of_each_selector(older, capsys):
+    asked = []
+    older(lambda name, i: asked.append((name, i)) or i / 3 * (1 + 1e-9))
+    provenance_module.confirm()
+    told = provenance().set_index("experiment")
+    assert told["still"].all() and not told["same_code"].any()
+    grids = {name: specs(name, "full") for name in told.index}
+    kinds = {name: {s.selector: i for i, s in reversed(list(enumerate(grid)))} for name, grid in grids.items()}
+    assert sorted(asked) == sorted((name, i) for name, own in kinds.items() for i in own.values())
+    assert told["again"].tolist() == [len(own) for own in kinds.values()]
+    assert f"table1: {len(kinds['table1'])} runs computed again, equal" in capsys.readouterr().out
+    provenance_module.confirm(["others"])  # asked for by name: once more
+
+
+def test_rows_that_differ_are_named_and_nothing_is_confirmed(older):
+    older(lambda name, i: i / 3 + (1e-3 if i == 1 else 0))
+    with pytest.raises(ValueError, match=r"confirm table1: expected the published rows again; .* \(run 1, value\)"):
+        provenance_module.confirm()
+    assert not provenance()["still"].any()
+
+
+def test_more_rows_or_other_columns_are_named():
+    one = pd.DataFrame({"run": [0], "value": [1.0], "blank": [""]})
+    apart = provenance_module._apart
+    assert apart(one, one.drop(columns="blank").assign(run=7)) == []
+    assert apart(one, one.assign(nll=2.0)) == ["nll"]
+    assert apart(one, pd.concat([one, one])) == ["2 rows where 1 are published"]
+
+
+def test_rows_of_other_specs_cannot_be_confirmed(older, folder):
+    told = pd.read_csv(folder / "runs.csv", dtype=str).assign(specs="1" * 16)
+    (folder / "runs.csv").write_text(to_csv(told))
+    with pytest.raises(ValueError, match="confirm table1: expected published rows of today's specs; got others"):
+        provenance_module.confirm()
+
+
 def test_a_table_of_other_columns_is_refused(folder):
     (folder / "runs.csv").write_text("experiment,runs\ntable1,3\n")
     with pytest.raises(
-        ValueError, match="runs.csv: expected the columns experiment, runs, seeds, specs, code; got exp"
+        ValueError,
+        match="runs.csv: expected the columns experiment, runs, seeds, specs, code, confirmed, again; got exp",
     ):
         provenance()
 
