@@ -103,7 +103,7 @@ def diagnostics(intervals: pd.DataFrame) -> Figure:
         intervals: columns selector, metric, mean, low, high, with entropy, difficulty, quality and concentration.
     """
     panels = {
-        "entropy": "capability entropy (nats)",
+        "entropy": "entropy (nats)",
         "difficulty": "mean difficulty",
         "quality": "mean judged quality",
         "concentration": "concentration C(S)",

@@ -186,6 +186,7 @@ def forest(
         for _, row in table[(table[column] == value) & table[by].isin(rows)].iterrows():
             interval(ax, row, rows.index(row[by]), **look(row))
         ax.set_xlabel(label)
+        ax.locator_params(axis="x", nbins=4)  # labels that do not touch
     axes[0, 0].set_yticks(range(len(rows)), [style_of(r).label if by == "selector" else r for r in rows])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     return fig
