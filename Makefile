@@ -105,9 +105,9 @@ $(foreach name,$(NAMES),$(eval $(call number,$(name)): $(OUT)/$(name).ipynb))
 $(NUMBERS):
 	@echo "Up to date: $<, profile $(PROFILE)."
 lab: environment ## open JupyterLab in notebooks/ (ONLINE=1 allows the network; LAB_ARGS=... is passed on, split at spaces)
-	@mkdir -p build/home
-	set -f
-	exec "$$PY" -m jupyterlab --ServerApp.root_dir="$$PWD" --ServerApp.preferred_dir="$$PWD/notebooks" \
+	@mkdir -p "$$JUPYTER_CONFIG_DIR/labconfig"   # the first start asks no question about news
+	echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' > "$$JUPYTER_CONFIG_DIR/labconfig/default_setting_overrides.json"
+	set -f; exec "$$PY" -m jupyterlab --ServerApp.root_dir="$$PWD" --ServerApp.preferred_dir="$$PWD/notebooks" \
 	  --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb \
 	  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $$LAB_ARGS
 

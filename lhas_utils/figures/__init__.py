@@ -22,6 +22,21 @@ from .llm_figures import decisions
 from .maps import heatmap, regimes
 from .pick_figures import picks
 from .sidecar import save_figure
-from .style import COLOURS, LABELS, MARKERS, NAMES, UNITS, forest, interval, show, side, style, style_of, subplots
+from .style import (
+    COLOURS,
+    COLUMN,
+    LABELS,
+    MARKERS,
+    NAMES,
+    PAGE,
+    UNITS,
+    forest,
+    interval,
+    show,
+    side,
+    style,
+    style_of,
+    subplots,
+)
 from .utility_figures import order_map, utility_terms
 from .words import found

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from ..analysis import statistics
 from .labels import name_points
-from .style import LOWER, NAMES, SIGN, UNITS, interval, point, side, style_of
+from .style import LOWER, NAMES, PAGE, SIGN, UNITS, interval, point, side, style_of
 
 
 def learning(scores: pd.DataFrame, metric: str = "exact") -> Figure:
@@ -21,7 +21,7 @@ def learning(scores: pd.DataFrame, metric: str = "exact") -> Figure:
         metric: of the values; it names the axis.
     """
     names = list(dict.fromkeys(scores["capability"]))
-    fig, axes = plt.subplots(1, len(names), figsize=(7.2, 2.2), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(names), figsize=(PAGE, 2.2), sharey=True, squeeze=False)
     for t, (ax, name) in enumerate(zip(axes[0], names)):
         wide = scores[scores["capability"] == name].pivot(index="stage", columns="seed", values="value")
         mean, low, high = np.transpose([statistics.interval(v) for v in wide.to_numpy()])
@@ -63,7 +63,7 @@ def now_later(intervals: pd.DataFrame, metric: str = "exact") -> Figure:
         intervals: columns selector, metric, mean, low, high, with now, next_auc and forgetting minus Random.
         metric: of the values; it names the unit.
     """
-    fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.6))
+    fig, axes = plt.subplots(1, 2, figsize=(PAGE, 3.6))
     titles = {"next_auc": "(a) now against the next stage", "forgetting": "(b) now against earlier stages"}
     for ax, (later, title) in zip(axes, titles.items()):
         _plane(ax, intervals, "now", later)
@@ -83,7 +83,7 @@ def low_start(levels: pd.DataFrame, differences: pd.DataFrame, metric: str = "ex
         differences: columns selector, metric, mean, low, high, with start and immediate_utility minus Random.
         metric: of the values; it names the unit.
     """
-    fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4))
+    fig, (left, right) = plt.subplots(1, 2, figsize=(PAGE, 3.4))
     wide = levels.pivot(index="selector", columns="metric", values="mean").sort_values("immediate_utility")
     for i, (name, row) in enumerate(wide.iterrows()):
         look = point(name)

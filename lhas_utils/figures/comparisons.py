@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis import statistics
-from .style import NAMES, STYLES, UNITS, by_side, forest, interval, legend_below, point, style_of
+from .style import NAMES, PAGE, STYLES, UNITS, by_side, fit, forest, interval, legend_below, point, style_of
 
 
 def scatter(ax: Axes, intervals: pd.DataFrame, x: str, y: str) -> Axes:
@@ -67,7 +67,7 @@ def rank_reversal(
         probe, metric: as for `curves`.
         null, observed: as for `gap`.
     """
-    fig, axes = plt.subplots(2, 2, figsize=(7.2, 5.8))
+    fig, axes = plt.subplots(2, 2, figsize=(PAGE, 5.8))
     scatter(axes[0, 0], intervals, "immediate_utility", "future_auc")
     curves(axes[0, 1], probe, metric)
     scatter(axes[1, 0], intervals, "forgetting", "ood")
@@ -85,7 +85,7 @@ def concentration(intervals: pd.DataFrame) -> Figure:
     Args:
         intervals: as for `scatter`, with concentration, concentration_normalised, entropy and forgetting.
     """
-    fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.9))
+    fig, axes = plt.subplots(1, 3, figsize=(PAGE, 2.9))
     scatter(axes[0], intervals, "concentration", "forgetting")
     scatter(axes[1], intervals, "concentration_normalised", "forgetting")
     scatter(axes[2], intervals, "entropy", "concentration")
@@ -103,7 +103,7 @@ def diagnostics(intervals: pd.DataFrame) -> Figure:
         intervals: columns selector, metric, mean, low, high, with entropy, difficulty, quality and concentration.
     """
     panels = {
-        "entropy": "capability entropy (nats)",
+        "entropy": "entropy (nats)",
         "difficulty": "mean difficulty",
         "quality": "mean judged quality",
         "concentration": "concentration C(S)",
@@ -122,7 +122,7 @@ def differences(intervals: pd.DataFrame, metrics: list[str], against: str = "Ran
         against: what was subtracted.
     """
     panels = {m: f"{NAMES.get(m, m)},\nminus {against}" for m in metrics}
-    fig = forest(intervals, panels, by="label", width=3.6, look=by_side)
+    fig = forest(intervals, panels, by="label", width=3.5, look=by_side)
     for ax in fig.axes:
         ax.axvline(0, color="0.6", lw=0.8, zorder=0)
     return fig
@@ -177,7 +177,7 @@ def conditions(intervals: pd.DataFrame, x: str, metrics: list[str], order: list[
         intervals: columns selector, `x` (texts), metric, mean, low, high.
         order: order of the conditions; that of the table by default.
     """
-    fig, axes = plt.subplots(1, len(metrics), figsize=(3.6 * len(metrics), 2.9), squeeze=False)
+    fig, axes = plt.subplots(1, len(metrics), figsize=(fit(3.5 * len(metrics)), 2.9), squeeze=False)
     order = list(dict.fromkeys(intervals[x])) if order is None else order
     looks = {name: point(name) for name in dict.fromkeys(intervals["selector"])}
     names = [name for name in STYLES if name in looks]
@@ -203,7 +203,7 @@ def race(runs: pd.DataFrame, name: str) -> Figure:
         runs: one row per run: columns selector, current, future_auc, forgetting.
         name: the selector that has no style of its own.
     """
-    fig, axes = plt.subplots(1, 3, figsize=(7.2, 2.6))
+    fig, axes = plt.subplots(1, 3, figsize=(PAGE, 2.6))
     names = list(dict.fromkeys(runs["selector"]))
     hatched = {"color": "white", "edgecolor": "k", "hatch": "///", "lw": 1.2}
     for ax, metric in zip(axes, ("current", "future_auc", "forgetting")):

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from .style import point
+from .style import PAGE, point
 
 STAGES = ("general", "math", "code", "reasoning", "safety")
 TASKS = ("loss", "lhas", "diversity", "quality", "gradient")  # five colours of the table, one a stage
@@ -21,7 +21,7 @@ def concept(at: int = 1) -> Figure:
     """
     if at not in range(1, len(STAGES) - 1):
         raise ValueError(f"concept: expected a stage from 1 to {len(STAGES) - 2}; got {at!r}")
-    fig, ax = plt.subplots(figsize=(7.2, 3.0))
+    fig, ax = plt.subplots(figsize=(PAGE, 3.0))
     ax.set(xlim=(-0.8, 4.8), ylim=(-1.35, 2.15))
     ax.axis("off")
     arrow = {"arrowstyle": "->", "color": "0.3", "lw": 1.2, "shrinkA": 0, "shrinkB": 0}

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from .maps import SIGNED, cells
-from .style import interval, legend_below
+from .style import COLUMN, PAGE, fit, interval, legend_below
 
 SERIES = (("#56B4E9", "o"), ("#0072B2", "s"), ("#009E73", "D"), ("#000000", "^"))  # smallest to largest, light to dark
 RIDGE = {"best cell": (0.16, "o"), "vertex": (0.33, "D")}  # estimator -> how far below its row, marker
@@ -28,7 +28,7 @@ def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
         ridges: columns skill, base, n, estimator, d_star, low, high, at_edge, n_seeds.
     """
     skills, bases = (list(dict.fromkeys(gains[c])) for c in ("skill", "base"))
-    size = 3.6 * len(bases), 2.5 * len(skills) + 0.6
+    size = fit(3.5 * len(bases)), 2.5 * len(skills) + 0.6
     fig, axes = plt.subplots(len(skills), len(bases), figsize=size, sharey="row", squeeze=False)
     top = gains["gain"].abs().max()
     for ax, (skill, base) in zip(axes.flat, product(skills, bases)):
@@ -52,7 +52,7 @@ def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
     looks += [{"marker": "o", "mfc": "w", "label": "most seeds at an edge"}]
     handles = [Line2D([], [], color="k", ls="none", ms=5, **look) for look in looks]
     box = Rectangle((0, 0), 1, 1, fill=False, ec="k", lw=1.6, label="best cell of the means")
-    fig.legend(handles=[*handles, box], loc="outside lower center", ncols=4)
+    fig.legend(handles=[*handles, box], loc="outside lower center", ncols=4 if len(bases) > 1 else 2)
     fig.colorbar(image, ax=axes, label="gain over the base (loss below 0)", shrink=0.8 / len(skills))
     return fig
 
@@ -64,7 +64,7 @@ def slices(gains: pd.DataFrame) -> Figure:
         gains: columns n, d, level, exact (means over seeds).
     """
     sizes, trained = sorted(gains["n"].unique()), sorted(gains["d"].unique())
-    fig, axes = plt.subplots(1, len(sizes), figsize=(3.4 * len(sizes), 2.8), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(sizes), figsize=(fit(3.4 * len(sizes)), 2.8), sharey=True, squeeze=False)
     for ax, n in zip(axes[0], sizes):
         for d, (colour, marker) in zip(trained, SERIES):
             part = gains[(gains["n"] == n) & (gains["d"] == d)]
@@ -89,14 +89,14 @@ def gaps(table: pd.DataFrame) -> Figure:
         "extrapolation_nll": "extrapolation gap",
         "target_nll": "sum = target",
     }
-    fig, axes = plt.subplots(1, 4, figsize=(9.6, 2.7))
+    fig, axes = plt.subplots(1, 4, figsize=(PAGE, 2.7))
     for ax, (metric, title) in zip(axes, panels.items()):
         part = table[table["metric"] == metric]
         arms = [f"n = {n}" for n in sorted(part["n"].unique())]
         _series(ax, part.assign(arm="n = " + part["n"].astype(str)), "d", arms)
         ax.set(title=title, xlabel=AXES["d"])
     axes[0].set_ylabel("nats per token")
-    axes[0].legend()
+    legend_below(fig)
     return fig
 
 
@@ -107,13 +107,13 @@ def lines(table: pd.DataFrame, x: str, ylabel: str, panel: str = "n") -> Figure:
         table: columns `x`, `panel`, arm (four values at most), mean, low, high.
     """
     values = list(dict.fromkeys(table[panel]))
-    fig, axes = plt.subplots(1, len(values), figsize=(3.2 * len(values), 2.7), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(values), figsize=(fit(3.2 * len(values)), 2.7), sharey=True, squeeze=False)
     for ax, value in zip(axes[0], values):
         _series(ax, table[table[panel] == value], x, list(dict.fromkeys(table["arm"])))
         ax.axhline(0, color="0.6", lw=0.8)
         ax.set(title=f"{panel} = {value}", xlabel=AXES.get(x, x))
     axes[0, 0].set_ylabel(ylabel)
-    axes[0, -1].legend()
+    legend_below(fig, ncols=4 if len(values) > 1 else 2)
     return fig
 
 
@@ -140,7 +140,7 @@ def bound(terms: pd.DataFrame, clip: float) -> Figure:
     }
     terms = terms.assign(sum=terms[["risk", "complexity", "shift"]].sum(axis=1))
     sizes = sorted(terms["n"].unique())
-    fig, axes = plt.subplots(1, len(sizes), figsize=(2.9 * len(sizes), 2.8), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(sizes), figsize=(fit(2.9 * len(sizes)), 2.8), sharey=True, squeeze=False)
     for ax, n in zip(axes[0], sizes):
         part = terms[terms["n"] == n]
         for name, look in looks.items():
@@ -148,7 +148,7 @@ def bound(terms: pd.DataFrame, clip: float) -> Figure:
         ax.axhline(clip, color="k", ls="--", lw=1, label="C: vacuous above")
         ax.set(title=f"n = {n}", xlabel=AXES["d"], yscale="symlog")
     axes[0, 0].set_ylabel("nats per token")
-    legend_below(fig, ncols=3)
+    legend_below(fig, ncols=3 if len(sizes) > 1 else 2)
     return fig
 
 
@@ -158,7 +158,7 @@ def optimum(predictions: pd.DataFrame) -> Figure:
     Args:
         predictions: columns n, measured, line, constant (means over seeds).
     """
-    fig, ax = plt.subplots(figsize=(4, 2.8))
+    fig, ax = plt.subplots(figsize=(COLUMN, 2.8))
     looks = {"measured": ("k", "o"), "line": ("#0072B2", "s"), "constant": ("#E69F00", "D")}
     for name, (colour, marker) in looks.items():
         ax.plot(predictions["n"], predictions[name], color=colour, marker=marker, ms=5, lw=1.1, label=name)
@@ -173,7 +173,7 @@ def measures(table: pd.DataFrame) -> Figure:
     Args:
         table: columns skill, base, level, nll, failure (means over seeds).
     """
-    fig, axes = plt.subplots(1, 2, figsize=(6.8, 2.8))
+    fig, axes = plt.subplots(1, 2, figsize=(PAGE, 2.8))
     skills = list(dict.fromkeys(table["skill"]))
     for ax, (metric, label) in zip(axes, {"nll": "base NLL, nats per token", "failure": "base failure rate"}.items()):
         for (skill, base), part in table.groupby(["skill", "base"], sort=False):

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from ..claims import TALLIES, VERDICTS
-from .style import SIGN
+from .style import PAGE, SIGN
 
 COLUMNS = 16  # claims in a row
 LOOKS = {  # verdict -> colour of its cell, and of the id in it
@@ -34,7 +34,7 @@ def ledger(table: pd.DataFrame) -> Figure:
     fig, axes = plt.subplots(
         len(blocks),
         1,
-        figsize=(7.2, 0.3 * sum(heights) + 0.45 * len(blocks) + 0.5),
+        figsize=(PAGE, 0.3 * sum(heights) + 0.45 * len(blocks) + 0.5),
         squeeze=False,
         gridspec_kw={"height_ratios": heights},
     )

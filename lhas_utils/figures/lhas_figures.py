@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from ..analysis.lhas_map import KNOBS, OPPONENTS, smallest
 from .maps import SIGNED, cells
-from .style import NAMES
+from .style import NAMES, PAGE
 
 MARKS = {"pays": "\N{BLACK UP-POINTING TRIANGLE}", "costs": "\N{BLACK DOWN-POINTING TRIANGLE}", "equivalent": "="}
 TITLES = {"random": "against Random", "balanced": "against Balanced random", "diversity": "against Diversity"}
@@ -46,7 +46,12 @@ def lhas_map(words: pd.DataFrame, quantity: str = "long_horizon", metric: str = 
     rows, columns = (list(dict.fromkeys(part.sort_values(by)[name])) for by, name in _ORDERS)
     top, wide = max(part["mean"].abs().max(), 1e-9), min(3, len(arms))
     fig, axes = plt.subplots(
-        -(-len(arms) // 3), wide, figsize=(7.2, 0.7 + 2.3 * -(-len(arms) // 3)), sharex=True, sharey=True, squeeze=False
+        -(-len(arms) // 3),
+        wide,
+        figsize=(PAGE, 0.7 + 2.3 * -(-len(arms) // 3)),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
     )
     for ax, arm in zip(axes.flat, arms):
         one = part[part["b"] == arm]

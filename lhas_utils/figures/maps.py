@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from .style import NAMES, SIGNED, side
+from .style import NAMES, PAGE, SIGNED, fit, side
 
 
 def cells(ax: Axes, table: pd.DataFrame, text: pd.DataFrame, *, va: str = "center", **look) -> AxesImage:
@@ -41,7 +41,7 @@ def heatmap(table: pd.DataFrame, label: str, centre: float | None = None, fmt: s
         centre: switches to a diverging map around that value.
         fmt: format of the numbers in the cells.
     """
-    fig, ax = plt.subplots(figsize=(0.75 * table.shape[1] + 2.2, 0.42 * table.shape[0] + 1.2))
+    fig, ax = plt.subplots(figsize=(fit(0.75 * table.shape[1] + 2), 0.42 * table.shape[0] + 1.2))
     look = {}
     if centre is not None:
         reach = np.nanmax(abs(table.to_numpy(float) - centre))
@@ -72,7 +72,7 @@ def regimes(intervals: pd.DataFrame, metrics: Sequence[str] = ("current", "long_
     values = intervals.astype(dict.fromkeys(knobs, float))
     shift = values[(values["noise"] == 0.1) & (values["budget"] == 0.25)]
     strain = values[(values["alignment"] == 0.0) & (values["precursors"] == 0.2)]
-    fig, axes = plt.subplots(2, 2, figsize=(7.2, 5.2))
+    fig, axes = plt.subplots(2, 2, figsize=(PAGE, 5.2))
     for row, metric in zip(axes, metrics):
         top = values.loc[values["metric"] == metric, "mean"].abs().max()
         for ax, (part, y, x) in zip(row, ((shift, "precursors", "alignment"), (strain, "noise", "budget"))):

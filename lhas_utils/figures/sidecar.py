@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from ..core import digest, paths, write
+from .style import COLUMN, PAGE
 
 
 class Origin(Protocol):
@@ -32,7 +33,12 @@ def save_figure(
         caption: the finding, with its number.
         alt: one sentence on what is drawn, for who does not see the figure; the caption goes with it.
         claims: ids of the claims that the figure bears on.
+
+    Raises:
+        ValueError: for a width that is neither a column's nor a page's.
     """
+    if fig.get_figwidth() not in (COLUMN, PAGE):
+        raise ValueError(f"{name}: expected a width of {COLUMN:g} or {PAGE:g} in; got {fig.get_figwidth():g} in")
     columns = {c: [_plain(v) for v in data[c]] for c in data.columns}
     origin = {"figure": name, "notebook": setup.notebook, "profile": setup.profile}
     sidecar = origin | {"caption": caption, "alt": f"{alt} {caption}", "claims": list(claims), "data": columns}

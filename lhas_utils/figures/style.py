@@ -74,6 +74,7 @@ NAMES = {
 LOWER = frozenset(  # quantities of which less is better
     "forgetting forgetting_nll current_nll future_auc_nll ood_nll capability_imbalance gini adaptation_tokens".split()
 )
+COLUMN, PAGE = 3.5, 7.0  # inches: the widths a figure is made for; text is 8 pt and more at that width
 SIGN = {1: "#2166AC", -1: "#B2182B", 0: "0.6"}  # better than what is compared with, worse, not told apart
 SIGNED = "RdBu"  # the same in maps: red below zero, blue above
 
@@ -112,6 +113,11 @@ def style() -> None:
         "legend.frameon": False,
     }
     sns.set_theme(context="paper", style="ticks", font="DejaVu Sans", rc=look)
+
+
+def fit(inches: float) -> float:
+    """Return the width of a figure whose panels want so many inches: a column's if that is enough, else a page's."""
+    return COLUMN if inches <= COLUMN else PAGE
 
 
 def style_of(name: str) -> Style:
@@ -160,7 +166,7 @@ def forest(
     column: str = "metric",
     by: str = "selector",
     rows=None,
-    width=1.8,
+    width=1.75,
     look: Callable[[pd.Series], dict] = lambda row: point(row["selector"]),
 ) -> Figure:
     """Return a figure of means with intervals, a panel for each metric and a row for each selector or label.
@@ -170,16 +176,17 @@ def forest(
         panels: value of `column` -> label of the panel's x axis.
         by: column that names a row: `selector`, shown by its label, or one that holds labels.
         rows: order of the rows; that of the table by default.
-        width: of a panel, in inches.
+        width: that a panel wants, in inches.
         look: of a row, arguments of `interval`.
     """
     rows = list(dict.fromkeys(table[by])) if rows is None else list(rows)
-    size = width * len(panels), 0.26 * len(rows) + 0.9
+    size = fit(width * len(panels)), 0.26 * len(rows) + 0.9
     fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, squeeze=False)
     for ax, (value, label) in zip(axes[0], panels.items()):
         for _, row in table[(table[column] == value) & table[by].isin(rows)].iterrows():
             interval(ax, row, rows.index(row[by]), **look(row))
         ax.set_xlabel(label)
+        ax.locator_params(axis="x", nbins=4)  # labels that do not touch
     axes[0, 0].set_yticks(range(len(rows)), [style_of(r).label if by == "selector" else r for r in rows])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     return fig
@@ -191,14 +198,15 @@ def by_side(row: pd.Series) -> dict[str, object]:
 
 
 def legend_below(fig: Figure, ncols: int = 4, **look) -> None:
-    """Put the legend of a figure's first panel below all panels."""
-    handles, labels = fig.axes[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=ncols, **look)
+    """Put one legend of all panels that have none of their own below them."""
+    drawn = (zip(*ax.get_legend_handles_labels()) for ax in fig.axes if ax.get_legend() is None)
+    named = {label: handle for pairs in drawn for handle, label in pairs}
+    fig.legend(named.values(), named.keys(), loc="outside lower center", ncols=ncols, **look)
 
 
 def subplots(*args, **kwargs):
     """Return `plt.subplots` at the width of one column."""
-    return plt.subplots(*args, **({"figsize": (3.6, 2.6)} | kwargs))
+    return plt.subplots(*args, **({"figsize": (COLUMN, 2.6)} | kwargs))
 
 
 def show() -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .style import legend_below, point
+from .style import COLUMN, PAGE, legend_below, point
 
 BLUE, ORANGE, GREEN, SKY = "#0072B2", "#D55E00", "#009E73", "#56B4E9"
 
@@ -20,7 +20,7 @@ def counter_example(losses: pd.DataFrame, critical: float) -> Figure:
         losses: columns eta, a, b.
         critical: the step size at which the order flips.
     """
-    fig, ax = plt.subplots(figsize=(3.5, 2.6))
+    fig, ax = plt.subplots(figsize=(COLUMN, 2.6))
     ax.plot(losses["eta"], losses["a"], color=BLUE, label="selection a (smaller inner product)")
     ax.plot(losses["eta"], losses["b"], color=ORANGE, ls="--", label="selection b (larger inner product)")
     ax.axvline(critical, color="0.4", lw=0.8, ls=":")
@@ -45,7 +45,7 @@ def prediction(rows: pd.DataFrame, fits: pd.DataFrame, etas: Sequence[float] = (
         fits: `fit_quality` of all seeds: columns arm, eta, length, first, second, pairs.
         etas: the two step sizes.
     """
-    fig, axes = plt.subplots(2, 2, figsize=(7, 5.8))
+    fig, axes = plt.subplots(2, 2, figsize=(PAGE, 5.8))
     sgd = rows[rows["arm"] == "sgd"]
     panels = {f"one gradient step, η = {eta:g}": sgd[np.isclose(sgd["eta"], eta)] for eta in etas}
     panels["one AdamW step, as in training"] = rows[rows["arm"] == "adamw"]
@@ -84,7 +84,7 @@ def spectra(curve: pd.DataFrame, rows: pd.DataFrame) -> Figure:
         curve: columns C, closed_form, monte_carlo, single_direction.
         rows: local analysis of one seed: columns arm, kind (a selector or `batch`), C, spread.
     """
-    fig, (ax, measured) = plt.subplots(1, 2, figsize=(7, 3.2))
+    fig, (ax, measured) = plt.subplots(1, 2, figsize=(PAGE, 3.2))
     ax.fill_between(curve["C"], 2 * curve["C"] ** 2, 2 * curve["C"], color="0.9", lw=0, label="bounds 2C² and 2C")
     ax.plot(curve["C"], curve["closed_form"], color=BLUE, label="all gradients, closed form")
     ax.plot(curve["C"], curve["monte_carlo"], "o", color=BLUE, ms=4, label="all gradients, simulated")
@@ -106,7 +106,7 @@ def regret(table: pd.DataFrame) -> Figure:
     Args:
         table: columns model (four at most), angle (degrees), regret.
     """
-    fig, ax = plt.subplots(figsize=(3.5, 2.8))
+    fig, ax = plt.subplots(figsize=(COLUMN, 2.8))
     looks = ((BLUE, "-", 5), (SKY, "-", 2.5), ("k", ":", 1.4), (ORANGE, "--", 1.4))  # equal shapes lie on each other
     for (name, group), (colour, line, width) in zip(table.groupby("model", sort=False), looks):
         share = group["regret"] / group["regret"].abs().max()

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .maps import cells
-from .style import LABELS, NAMES, SIGN, SIGNED, STYLES, interval, legend_below, side, style_of
+from .style import LABELS, NAMES, PAGE, SIGN, SIGNED, STYLES, fit, interval, legend_below, side, style_of
 
 TERMS = {  # column -> label and look of a bar; their sum is U_long (eq. 2 with means and weights of 1)
     "final": ("own tasks at the end", {"color": "#0072B2"}),
@@ -24,7 +24,7 @@ def utility_terms(table: pd.DataFrame) -> Figure:
         table: columns selector, metric (the keys of `TERMS`, and long_horizon), mean, low, high, minus Random.
     """
     wide = table.pivot(index="selector", columns="metric", values="mean").sort_values("long_horizon")
-    fig, ax = plt.subplots(figsize=(7.2, 0.34 * len(wide) + 1.3))
+    fig, ax = plt.subplots(figsize=(PAGE, 0.34 * len(wide) + 1.3))
     rows, ends = np.arange(len(wide)), {1: np.zeros(len(wide)), -1: np.zeros(len(wide))}
     for term, (label, look) in TERMS.items():
         values = wide[term].to_numpy()
@@ -56,7 +56,7 @@ def order_map(table: pd.DataFrame, quantity: str = "long_horizon") -> Figure:
     names = [name for name in STYLES if name in set(part["selector"])]
     grid = {c: part.pivot(index="order", columns="selector", values=c)[names] for c in ("mean", "told")}
     grid = {c: g.loc[list(dict.fromkeys(part["order"]))] for c, g in grid.items()}
-    fig, ax = plt.subplots(figsize=(max(3.5, 0.85 * len(names) + 1.6), 0.5 * len(grid["mean"]) + 1.7))
+    fig, ax = plt.subplots(figsize=(fit(0.85 * len(names) + 1.6), 0.5 * len(grid["mean"]) + 1.7))
     top = part["mean"].abs().max() or 1.0
     text = grid["mean"].map("{:+.2f}".format, na_action="ignore")
     image = cells(ax, grid["told"].rename(columns=LABELS), text, cmap=SIGNED, vmin=-top, vmax=top)

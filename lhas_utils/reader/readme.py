@@ -32,8 +32,8 @@ def headlines() -> str:
 
 def figure() -> str:
     """Return the published figure of the common start as a Markdown image with its alt text."""
-    side = json.loads((paths.figures("full") / "fig2_common_start.json").read_text())
-    return f"![{side['alt']}](figures/fig2_common_start.png)"
+    side = json.loads((paths.figures("full") / "fig03_common_start.json").read_text())
+    return f"![{side['alt']}](figures/fig03_common_start.png)"
 
 
 def findings() -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from lhas_utils import figures
 from lhas_utils.analysis import statistics
@@ -96,6 +97,15 @@ def test_a_figure_comes_out_and_the_tables_stay_as_they_were(draw):
     fig.draw_without_rendering()
     for was, now in zip(before, tables):
         pd.testing.assert_frame_equal(was, now)
+
+
+@pytest.mark.parametrize("draw", CASES, ids=lambda f: f.__name__)
+def test_a_figure_is_legible_at_the_width_it_is_made_for(draw):
+    figures.style()
+    fig = draw(*CASES[draw])
+    assert fig.get_figwidth() in (figures.COLUMN, figures.PAGE)
+    texts = [t for t in fig.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    assert texts and min(t.get_fontsize() for t in texts) >= 8
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lhas_utils.core import digest, paths
-from lhas_utils.figures import save_figure, style
+from lhas_utils.figures import COLUMN, PAGE, save_figure, style
 
 SETUP = SimpleNamespace(notebook="03_rank_reversal", profile="smoke")
 DATA = pd.DataFrame({"name": ["a", "b"], "value": [0.12345678, np.nan], "n": [1, 2], "flag": [True, False]})
@@ -19,10 +19,10 @@ DATA = pd.DataFrame({"name": ["a", "b"], "value": [0.12345678, np.nan], "n": [1,
 def save(tmp_path, monkeypatch):
     """A function that draws a line, saves it in a folder and returns the bytes of the three files by their kind."""
 
-    def saved(folder, data=DATA, **texts):
+    def saved(folder, data=DATA, width=COLUMN, **texts):
         monkeypatch.setattr(paths, "figures", lambda profile: tmp_path / folder / profile)
         style()
-        fig, ax = plt.subplots()
+        fig, ax = plt.subplots(figsize=(width, 2))
         ax.plot([0, 1], [0, 1])
         save_figure(fig, "fig0", SETUP, data=data, **{"caption": "A line.", "alt": "A rising line."} | texts)
         plt.close(fig)
@@ -52,6 +52,19 @@ def test_the_digest_is_of_numbers_and_texts(save):
     known = json.loads(save("one")[".json"])["digest"]
     assert json.loads(save("two", DATA.assign(n=[1, 3]))[".json"])["digest"] != known
     assert json.loads(save("three", caption="Another.")[".json"])["digest"] != known
+
+
+@pytest.mark.parametrize("width", [3.6, 7.2, 10.5])
+def test_a_figure_has_the_width_of_a_column_or_of_a_page(save, width):
+    for good in (COLUMN, PAGE):
+        assert save("one", width=good)
+    with pytest.raises(ValueError, match=rf"^fig0: expected a width of 3\.5 or 7 in; got {width:g} in$"):
+        save("two", width=width)
+
+
+def test_published_pictures_have_the_width_of_a_column_or_of_a_page(root):
+    for path in sorted((root / "figures").glob("*.png")):
+        assert plt.imread(path).shape[1] in (200 * COLUMN, 200 * PAGE), path.name
 
 
 def test_published_sidecars_carry_their_digests(root):

@@ -4,7 +4,22 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from lhas_utils.figures.style import COLOURS, LABELS, MARKERS, NAMES, SIGN, forest, interval, point, side, style_of
+from lhas_utils.figures.style import (
+    COLOURS,
+    COLUMN,
+    LABELS,
+    MARKERS,
+    NAMES,
+    PAGE,
+    SIGN,
+    fit,
+    forest,
+    interval,
+    point,
+    side,
+    style,
+    style_of,
+)
 from lhas_utils.selection import SELECTORS
 
 
@@ -19,6 +34,13 @@ def test_every_registered_selector_has_a_look_of_its_own():
     looks = [style_of(name) for name in SELECTORS]
     for values in zip(*looks):
         assert len(set(values)) == len(SELECTORS), values
+
+
+def test_text_is_at_least_8_pt_at_the_width_a_figure_is_made_for():
+    style()
+    sizes = "font.size axes.labelsize axes.titlesize legend.fontsize xtick.labelsize ytick.labelsize".split()
+    assert min(plt.rcParams[s] for s in sizes) >= 8
+    assert [fit(w) for w in (1, COLUMN, COLUMN + 0.01, 20)] == [COLUMN, COLUMN, PAGE, PAGE] == [3.5, 3.5, 7, 7]
 
 
 def test_the_looks_of_published_figures_stay():

@@ -1,5 +1,6 @@
 """The Makefile's promises, on a toy project with a pretended Python: no package is installed, no kernel started."""
 
+import json
 import os
 import re
 import shutil
@@ -223,6 +224,12 @@ def test_claims_verify_html_judge_readme_and_refresh_call_their_verb(toy):
         assert make(toy, target).returncode == 0 and calls(toy, f"{target} --profile fast")
     for target in ("judge", "readme", "refresh"):
         assert make(toy, target).returncode == 0 and calls(toy, f"lhas_utils {target}")
+
+
+def test_lab_answers_the_question_about_news_before_it_is_asked(toy):
+    assert make(toy, "lab").returncode == 0
+    (written,) = toy.glob("build/home/jupyter/*/labconfig/default_setting_overrides.json")
+    assert json.loads(written.read_text()) == {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}
 
 
 # ---- tests ---------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ MAX_LINES, MAX_LINES_NUMPY, MAX_BYTES = 15, 25, 600_000
 NOTEBOOK_METADATA = {"kernelspec", "language_info"}
 CELL_METADATA = {"tags", "jupyter"}
 CELL_TAGS = {"parameters", "nbval-ignore-output", "numpy", "solution", "exercise", "hide-input"}
-FIGURE = r"(?:fig|table)\d\w*"
+FIGURE = r"fig\d\d_[a-z]\w*"
 
 
 def code_cells(nb):
@@ -176,6 +176,12 @@ def cells_are_short(nb, name):
     return bad
 
 
+def figures_are_named_by_the_notebook(nb, name):
+    number = name.partition("_")[0]
+    odd = [f for f in sorted(references(nb)[1]) if not f.startswith(f"fig{number}_")]
+    return [f"figure {f!r} is not named like fig{number}_slug" for f in odd]
+
+
 def ends_with_what_we_saw(nb, name):
     last = nb.cells[-1] if nb.cells else None
     if last is None or last.cell_type != "markdown":
@@ -200,6 +206,7 @@ RULES = [
     no_line_ends_with_a_semicolon,
     no_magics_or_filters,
     cells_are_short,
+    figures_are_named_by_the_notebook,
     ends_with_what_we_saw,
 ]
 
@@ -267,7 +274,7 @@ def unknown_references(nb, claims: list[dict]) -> list[str]:
     ids, figures = references(nb)
     bad = [f"claim {c} is not in claims.yml" for c in sorted(ids - {str(c["id"]) for c in claims})]
     odd = [f for f in sorted(figures) if not re.fullmatch(FIGURE, f)]
-    return bad + [f"figure {f!r} is not named like fig2_slug or table2_slug" for f in odd]
+    return bad + [f"figure {f!r} is not named like fig03_slug" for f in odd]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
@@ -300,7 +307,7 @@ def good_notebook():
         new.new_code_cell(
             'PROFILE = "fast"  # smoke | fast | full\nSEED = 0  # any integer', metadata={"tags": ["parameters"]}
         ),
-        new.new_code_cell("import lhas_utils as lu\n\nfig = 1\nlu.save_figure(fig, 'fig2_x', claims=['C03'])"),
+        new.new_code_cell("import lhas_utils as lu\n\nfig = 1\nlu.save_figure(fig, 'fig03_x', claims=['C03'])"),
         new.new_code_cell("lu.check_claim('C03', profile=PROFILE)\n'a;'  # b;"),
         new.new_markdown_cell("## What we saw\n## What this does not show\n## Try"),
     ]
@@ -343,7 +350,7 @@ BREAKS = [
     ("no_progress_bars_or_styler", set_outputs("stream", name="stdout", text=" 40%|####      | 4/10")),
     ("no_progress_bars_or_styler", set_outputs("display_data", data={"text/html": '<table id="T_0a1b2">'})),
     ("no_progress_bars_or_styler", set_outputs("display_data", data={"image/svg+xml": "<svg/>"})),
-    ("no_absolute_paths", set_outputs("stream", name="stdout", text="saved /" + "home/ada/figures/fig2.pdf")),
+    ("no_absolute_paths", set_outputs("stream", name="stdout", text="saved /" + "home/ada/figures/fig03_x.pdf")),
     ("no_absolute_paths", set_source(3, "open('/" + "data/x.csv')")),
     ("metadata_is_plain", lambda nb: nb.metadata.update(papermill={})),
     ("metadata_is_plain", lambda nb: nb.cells[2].metadata.update(collapsed=True)),
@@ -357,6 +364,7 @@ BREAKS = [
     ("no_magics_or_filters", set_source(3, "%matplotlib inline")),
     ("no_magics_or_filters", set_source(3, "warnings.filterwarnings('ignore')")),
     ("cells_are_short", set_source(3, "x = 1\n" * (MAX_LINES + 1))),
+    ("figures_are_named_by_the_notebook", set_source(3, "lu.save_figure(1, 'fig02_x')")),
     ("ends_with_what_we_saw", lambda nb: nb.cells.pop()),
     ("ends_with_what_we_saw", set_source(-1, "## What we saw\n## Try")),
 ]
@@ -366,7 +374,7 @@ def test_a_good_notebook_breaks_no_rule():
     nb = good_notebook()
     nbformat.validate(nb)
     assert {r.__name__: r(nb, "03_rank_reversal") for r in RULES if r(nb, "03_rank_reversal")} == {}
-    assert references(nb) == ({"C03"}, {"fig2_x"})
+    assert references(nb) == ({"C03"}, {"fig03_x"})
 
 
 @pytest.mark.parametrize("rule, spoil", BREAKS, ids=[name for name, _ in BREAKS])
