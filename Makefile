@@ -15,7 +15,7 @@ VENV    ?= .venv
 LIMIT   := $(filter-out file,$(origin JOBS))
 # Values are data: taken as written, and read by recipes from the environment ("$$ID"), so that neither make
 # nor a shell ever takes a part of one for code.
-INPUTS  := PROFILE JOBS VENV PYTHON DATA SKILL PROMPT RESPONSE LENGTH MODEL DEVICE DTYPE FILE ID METRIC ONLINE UPGRADE LAB_ARGS PYTEST_ARGS
+INPUTS  := PROFILE JOBS VENV PYTHON DATA SKILL PROMPT RESPONSE LENGTH MODEL DEVICE DTYPE LORA_RANK FILE ID METRIC ONLINE UPGRADE LAB_ARGS PYTEST_ARGS
 $(foreach name,$(INPUTS),$(eval override export $(name) := $$(value $(name))))
 
 # ---- refuse nonsense before any work -----------------------------------------------------------

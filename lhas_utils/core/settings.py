@@ -6,6 +6,10 @@ Nothing here goes before an explicit argument.
 import os
 import sys
 
+from .specs import number
+
+RANKS = 1024
+
 
 def scheduler() -> str | None:
     """Return SCHEDULER, the address of a Dask cluster that takes the runs, or None for this machine."""
@@ -20,6 +24,16 @@ def device() -> str:
 def dtype() -> str:
     """Return DTYPE, what the real model computes in, `float32` or `bfloat16`; empty where nobody says."""
     return os.environ.get("DTYPE", "")
+
+
+def lora_rank() -> int | None:
+    """Return LORA_RANK, the rank of the adapters on a real model, or None where nobody says."""
+    given = os.environ.get("LORA_RANK", "")
+    if not given:
+        return None
+    rank = int(given) if given.isdecimal() else given
+    number("LORA_RANK", rank, 1, RANKS, integer=True)
+    return rank
 
 
 def _kernel():

@@ -6,6 +6,7 @@ leaves them out, because smaller runs of another model say nothing about them.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -59,6 +60,14 @@ SIZES = {
         {},
     ),
 }
+
+
+def _size(profile: str) -> Size:
+    """Return the size of a profile, its adapters of LORA_RANK where that is set."""
+    size, rank = SIZES[profile], settings.lora_rank()
+    if rank is None:
+        return size
+    return size._replace(train=replace(size.train, rank=rank), recipe=size.recipe | {"rank": rank})
 
 
 def base(model: str = "", device: str = "", dtype: str = "") -> Checkpoint:
@@ -116,7 +125,7 @@ def llm_specs(model: str = "", profile: str = "fast", part: str = "branch") -> l
     choose("profile", profile, PROFILES)
     if profile == "full" and model == GEMMA:
         return _published(part, profile)
-    return PARTS[choose("part", part, PARTS)](base(model), SIZES[profile if model else "smoke"])
+    return PARTS[choose("part", part, PARTS)](base(model), _size(profile if model else "smoke"))
 
 
 def llm_line(model: str, profile: str) -> str:
@@ -140,15 +149,15 @@ def run_llm(model: str = "", profile: str = "fast") -> None:
         print(f"{part}: {len(specs)} runs at profile {profile}, {todo} to compute", flush=True)
         fill(specs)
     if model:
-        print(speed(checkpoint, SIZES[profile].train), flush=True)
+        print(speed(checkpoint, _size(profile).train), flush=True)
 
 
 def _published(part: str, profile: str) -> list:
-    """Return the runs of a published experiment: the packaged model in bfloat16, unless DEVICE or DTYPE say so."""
+    """Return the runs of a published experiment: the packaged model, by default in bfloat16 on the CPU."""
     if choose("profile", profile, PROFILES) != "full":
         return llm_specs("", profile, part) if profile == "smoke" else []
     where = {"device": settings.device() or "cpu", "dtype": settings.dtype() or "bfloat16"}
-    return PARTS[part](packaged(GEMMA, **where), SIZES["full"])
+    return PARTS[part](packaged(GEMMA, **where), _size("full"))
 
 
 def llm_branch(profile: str) -> list[BranchSpec]:

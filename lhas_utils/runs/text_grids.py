@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ..core import PROFILES, Checkpoint, ModelSpec, TrainSpec, choose, number
+from ..core import PROFILES, Checkpoint, ModelSpec, TrainSpec, choose, number, settings
 from ..learning import check_model, tokenizer
 from ..selection import PAPER
 from ..studies import BranchSpec, RunSpec
@@ -28,7 +28,7 @@ GIVEN = {  # the same for data that the reader brings
     "model": ModelSpec(hidden=64, layers=3, steps=400, batch_size=16, lr=3e-3),
     "train": TrainSpec(steps=60, batch_size=8, lr=1e-3, probe_steps=(0, 5, 10, 20)),
 }
-PRETRAINED = {  # and with a checkpoint: LoRA of rank 16
+PRETRAINED = {  # and with a checkpoint: LoRA of rank 16, or of LORA_RANK
     "world": {"vocabulary": 0},
     "train": TrainSpec(steps=60, batch_size=8, lr=3e-4, rank=16, probe_steps=(0, 5, 10, 20)),
 }
@@ -71,6 +71,7 @@ def text_specs(data: str = "", model: str = "", profile: str = "fast", pool: int
     if profile == "smoke":
         recipe = SMOKE | ({"train": replace(SMOKE["train"], rank=2)} if model else {})
     base = check_model(model) if model else recipe["model"]
+    train = replace(recipe["train"], rank=settings.lora_rank() or recipe["train"].rank) if model else recipe["train"]
     length = length_of(data)
     sizes = recipe["world"] | ({"pool_size": pool} if pool else {}) | ({"max_length": length} if length else {})
     world = TextWorld(register(data), **sizes)
@@ -78,9 +79,7 @@ def text_specs(data: str = "", model: str = "", profile: str = "fast", pool: int
         most = LONGEST_GPU if model and base.device == "cuda" else LONGEST
         world = replace(world, max_length=limit_for(measured(world, base), most))
     return [
-        RunSpec(name, seed, world=world, model=base, train=recipe["train"])
-        for seed in range(seeds or many)
-        for name in names
+        RunSpec(name, seed, world=world, model=base, train=train) for seed in range(seeds or many) for name in names
     ]
 
 

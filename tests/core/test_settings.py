@@ -20,3 +20,14 @@ def test_where_the_real_model_computes_can_be_said(monkeypatch, name):
     assert getattr(settings, name)() == ""
     monkeypatch.setenv(name.upper(), "word")
     assert getattr(settings, name)() == "word"
+
+
+def test_the_rank_of_adapters_is_a_number_or_nothing(monkeypatch):
+    monkeypatch.delenv("LORA_RANK", raising=False)
+    assert settings.lora_rank() is None
+    monkeypatch.setenv("LORA_RANK", "8")
+    assert settings.lora_rank() == 8
+    for wrong in ("0", "-1", "eight", "1.5", "4096"):
+        monkeypatch.setenv("LORA_RANK", wrong)
+        with pytest.raises(ValueError, match=rf"LORA_RANK: expected an integer in \[1, 1024\]; got '?{wrong}'?$"):
+            settings.lora_rank()

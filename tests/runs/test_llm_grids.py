@@ -14,7 +14,7 @@ from lhas_utils.studies import BranchSpec, LevelSpec, RunSpec
 
 @pytest.fixture(autouse=True)
 def unsaid(monkeypatch):
-    for name in ("DEVICE", "DTYPE"):
+    for name in ("DEVICE", "DTYPE", "LORA_RANK"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -60,6 +60,10 @@ def test_where_it_computes_can_be_said(monkeypatch):
     assert llm_specs(GEMMA, "fast")[0].model.dtype == "float32"
     assert "gemma-3-270m, LoRA rank 16, float32 on cpu" in llm_line(GEMMA, "fast")
     assert "gemma-3-tiny, LoRA rank 2" in llm_line("", "fast") and "stand-in" in llm_line("", "fast")
+    monkeypatch.setenv("LORA_RANK", "4")
+    assert "gemma-3-270m, LoRA rank 4" in llm_line(GEMMA, "fast") and "LoRA rank 4" in llm_line("", "fast")
+    assert {s.rank for s in llm_specs(GEMMA, "fast", "difficulty")} == {4}
+    assert {s.train.rank for s in specs("llm_paths", "full")} == {4}
 
 
 @pytest.mark.parametrize(
