@@ -41,19 +41,20 @@ def made_of() -> dict[str, str]:
     return {"lhas_utils": code, "Python": platform.python_version()} | libraries
 
 
-def unlike(here: Here, dask_worker=None) -> str:
-    """Return in words where this process, a scheduler or a worker, differs from the one that asks; else no text.
-
-    Args:
-        here: the one that asks. dask_worker: given by Dask, on a worker.
-    """
+def unlike(here: Here) -> str:
+    """Return in words where code or versions of this process differ from those of the one that asks; else no text."""
     found = made_of()
-    said = [f"{name} {found[name]} where {asked} asks" for name, asked in here.made_of.items() if found[name] != asked]
-    if dask_worker and not here.token.exists():
+    return ", ".join(f"{name} {found[name]} where {v} asks" for name, v in here.made_of.items() if found[name] != v)
+
+
+def unfit(here: Here, dask_worker) -> str:
+    """Return in words why this worker would not do a run as the process that asks; else no text."""
+    said = [unlike(here)]
+    if not here.token.exists():
         said.append(f"no sight of {here.token.parent}, where the runs go")
-    if dask_worker and dask_worker.state.nthreads != 1:
+    if dask_worker.state.nthreads != 1:
         said.append(f"{dask_worker.state.nthreads} threads where one run at a time is safe (--nthreads 1)")
-    return ", ".join(said)
+    return ", ".join(filter(None, said))
 
 
 def _refused(wrong: dict[str, str]) -> ValueError:
@@ -70,7 +71,7 @@ def _do(job: Callable, here: Here, arguments: tuple) -> None:
     from distributed import get_worker
 
     worker = get_worker()
-    if wrong := unlike(here, worker):
+    if wrong := unfit(here, worker):
         raise _refused({worker.address: wrong})
     job(*arguments)
 
@@ -88,7 +89,7 @@ def _client(address: str) -> Iterator:
     try:
         from distributed import Client
     except ImportError:
-        needed = "the packages of the extra, .venv/bin/python -m pip install '.[cluster]'"
+        needed = "the packages of the extra, .venv/bin/python -m pip install -e '.[cluster]'"
         raise ValueError(f"SCHEDULER: expected {needed}; got no package distributed") from None
     try:
         with ThreadPoolExecutor(1) as thread:  # a notebook has a loop in this one; a client alone may wait for ever
@@ -109,8 +110,8 @@ def _check(client, address: str, here: Here) -> None:
         start = f"`.venv/bin/dask worker {address} --nthreads 1` here starts one"
         raise ValueError(f"SCHEDULER: expected a worker at {address}; got none within {ANSWER} s; {start}") from None
     try:
-        said = client.run(unlike, here, on_error="return", callback_timeout=IMPORT)
-        said |= {"the scheduler": _asked(client.run_on_scheduler, unlike, here, callback_timeout=IMPORT)}
+        said = {"the scheduler": _asked(client.run_on_scheduler, unlike, here, callback_timeout=IMPORT)}
+        said |= client.run(unfit, here, on_error="return", callback_timeout=IMPORT)
     except TimeoutError:
         raise ValueError(f"SCHEDULER: expected an answer from all workers; got none within {IMPORT} s") from None
     if wrong := {where: str(what) for where, what in said.items() if what}:

@@ -110,7 +110,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """A cluster of two workers that are right."""
-    pytest.importorskip("distributed", reason="the extra is not installed: pip install '.[cluster]'")
+    pytest.importorskip("distributed", reason="the extra is not installed: pip install -e '.[cluster]'")
     folder = tmp_path_factory.mktemp("cluster")
     (folder / "jobs_of_a_test.py").write_text(JOBS)
     made = Cluster(folder)
@@ -157,11 +157,11 @@ def test_the_packages_that_it_needs_are_named(monkeypatch):
         return found(name, *more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert "pip install '.[cluster]'; got no package distributed" in refusal("tcp://127.0.0.1:1", monkeypatch)
+    assert "pip install -e '.[cluster]'; got no package distributed" in refusal("tcp://127.0.0.1:1", monkeypatch)
 
 
 def test_an_address_where_nobody_answers_is_refused(monkeypatch):
-    pytest.importorskip("distributed", reason="the extra is not installed: pip install '.[cluster]'")
+    pytest.importorskip("distributed", reason="the extra is not installed: pip install -e '.[cluster]'")
     monkeypatch.setattr(cluster, "ANSWER", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call and says nothing
         port = silent.getsockname()[1]
