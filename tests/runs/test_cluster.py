@@ -27,6 +27,11 @@ def job(spec, folder, i):
     time.sleep(0.5)
     (folder / f"{i}.done").touch()
 
+def late(spec, folder, i):
+    while i and not (folder / "go").exists():
+        time.sleep(0.05)
+    job(spec, folder, i)
+
 def fault(spec):
     raise ArithmeticError("a run of seed 7 diverged")
 """
@@ -108,9 +113,14 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
+def dask():
+    """What follows needs Dask."""
+    return pytest.importorskip("distributed", reason="the extra is not installed: pip install -e '.[cluster]'")
+
+
+@pytest.fixture(scope="module")
+def two(dask, tmp_path_factory):
     """A cluster of two workers that are right."""
-    pytest.importorskip("distributed", reason="the extra is not installed: pip install -e '.[cluster]'")
     folder = tmp_path_factory.mktemp("cluster")
     (folder / "jobs_of_a_test.py").write_text(JOBS)
     made = Cluster(folder)
@@ -160,8 +170,7 @@ def test_the_packages_that_it_needs_are_named(monkeypatch):
     assert "pip install -e '.[cluster]'; got no package distributed" in refusal("tcp://127.0.0.1:1", monkeypatch)
 
 
-def test_an_address_where_nobody_answers_is_refused(monkeypatch):
-    pytest.importorskip("distributed", reason="the extra is not installed: pip install -e '.[cluster]'")
+def test_an_address_where_nobody_answers_is_refused(dask, monkeypatch):
     monkeypatch.setattr(cluster, "ANSWER", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call and says nothing
         port = silent.getsockname()[1]
@@ -171,7 +180,7 @@ def test_an_address_where_nobody_answers_is_refused(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_cluster_without_workers_is_refused(two, tmp_path, monkeypatch):
+def test_a_cluster_without_workers_is_refused(dask, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "ANSWER", 3)
     empty = Cluster(tmp_path)
     try:
@@ -182,7 +191,7 @@ def test_a_cluster_without_workers_is_refused(two, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_cannot_import_the_package_is_refused(two, tmp_path, monkeypatch):
+def test_a_scheduler_that_cannot_import_the_package_is_refused(dask, tmp_path, monkeypatch):
     (tmp_path / "lhas_utils").mkdir()
     (tmp_path / "lhas_utils/__init__.py").touch()
     other = Cluster(tmp_path, tmp_path)
@@ -191,7 +200,7 @@ def test_a_scheduler_that_cannot_import_the_package_is_refused(two, tmp_path, mo
         said = refusal(other.address, monkeypatch)
     finally:
         other.stop()
-    assert "got the scheduler with No module named 'lhas_utils.runs'; start it again from here" in said
+    assert "got the scheduler with No module named 'lhas_utils.runs' (and 1 more like it); start it again from" in said
 
 
 @pytest.fixture(params=["without the package", "other code", "two threads"])
@@ -241,19 +250,25 @@ def test_workers_that_do_not_see_the_run_cache_are_refused(two, monkeypatch):
 
 @pytest.mark.slow
 def test_a_worker_that_joins_later_is_asked_too(two, wrong, tmp_path, jobs):
-    """Its first job stops the others; what they did is kept."""
+    """Its first job stops the others, and what they did is kept; one that cannot even read a job leaves by itself."""
     how, what = wrong
-    running = cluster.run(two.address, jobs.job, [(None, tmp_path, i) for i in range(400)])
+    running = cluster.run(two.address, jobs.late, [(None, tmp_path, i) for i in range(20)])
     next(running)
     worker = two.worker(*how.get("options", ()), **{k: v for k, v in how.items() if k != "options"})
     try:
-        with pytest.raises(ValueError) as refused:
-            list(running)
+        if what.startswith("No module"):
+            worker.wait(60)
+            (tmp_path / "go").touch()
+            assert len(list(running)) == 19
+        else:
+            with pytest.raises(ValueError) as refused:
+                list(running)
+            assert str(refused.value).startswith("SCHEDULER: expected ") and what in str(refused.value)
     finally:
+        (tmp_path / "go").touch()
         two.stop(worker)
-    assert str(refused.value).startswith("SCHEDULER: expected ") and what in str(refused.value)
     starts = Counter(line.split()[1] for line in (tmp_path / "starts").read_text().splitlines())
-    assert 1 < len(starts) < 400 and set(starts.values()) == {1}
+    assert starts and set(starts.values()) == {1}
 
 
 @pytest.mark.slow
@@ -293,7 +308,8 @@ def test_jobs_of_a_dead_worker_go_to_the_others(two, tmp_path, jobs):
 def test_without_a_worker_left_it_ends_in_a_sentence(two, tmp_path, jobs, monkeypatch):
     monkeypatch.setattr(cluster, "GONE", 2)
     monkeypatch.setattr(cluster, "ANSWER", 1)
-    alone = Cluster(two.folder)
+    (tmp_path / "jobs_of_a_test.py").write_text(JOBS)
+    alone = Cluster(tmp_path)
     try:
         worker = alone.worker()
         running = cluster.run(alone.address, jobs.job, [(None, tmp_path, i) for i in range(20)])
@@ -317,7 +333,7 @@ def made(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_a_sweep_gives_the_same_bytes_though_a_worker_is_killed(two, tmp_path):
+def test_a_sweep_gives_the_same_bytes_though_a_worker_is_killed(dask, tmp_path):
     """Base models and runs of a copy of the checkout: on this machine, and on two workers of which one dies."""
 
     def sweep(folder, **more):
