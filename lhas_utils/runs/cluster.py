@@ -146,6 +146,15 @@ def _ended(future) -> None:
         future.result()  # raises
 
 
+def _staffed(client) -> bool:
+    from distributed import CancelledError
+
+    try:
+        return bool(client.nthreads(callback_timeout=GONE))
+    except OSError:
+        raise CancelledError from None
+
+
 def _done(client, futures: list) -> Iterator[None]:
     """Yield once for each future that is done, and let go of it: Dask computes again what is held and lost."""
     from distributed import CancelledError, KilledWorker, as_completed
@@ -161,10 +170,12 @@ def _done(client, futures: list) -> Iterator[None]:
             time.sleep(0.1)
             if time.monotonic() - asked > ANSWER:
                 asked = time.monotonic()
-                alive = asked if client.nthreads(callback_timeout=GONE) else alive
-        except KilledWorker as error:
-            raise ValueError(f"SCHEDULER: expected workers that live; got one lost run after run: {error}") from None
-        except (CancelledError, TimeoutError):
+                alive = asked if _staffed(client) else alive
+        except KilledWorker:
+            raise ValueError(
+                f"SCHEDULER: expected workers that outlive a run; got several that one ended; {kept}"
+            ) from None
+        except CancelledError:
             raise ValueError(f"SCHEDULER: expected the scheduler to stay; got no answer; {kept}") from None
         if time.monotonic() - alive > GONE:
             raise ValueError(f"SCHEDULER: expected workers to stay; got none for {GONE} s; {kept}")

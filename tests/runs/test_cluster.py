@@ -337,16 +337,17 @@ def test_a_sweep_gives_the_same_bytes_though_a_worker_is_killed(dask, tmp_path):
     """Base models and runs of a copy of the checkout: on this machine, and on two workers of which one dies."""
 
     def sweep(folder, **more):
-        shutil.copytree(paths.ROOT / "lhas_utils", folder / "lhas_utils")
         kept = {k: v for k, v in os.environ.items() if k != "SCHEDULER"} | {"PYTHONPATH": str(folder)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         return subprocess.Popen([sys.executable, "-c", SWEEP], cwd=folder, env=kept | more, **pipes)
 
     local, shared = tmp_path / "local", tmp_path / "shared"
-    said, _ = sweep(local).communicate(timeout=900)
-    assert said == "6\n"
-    other = Cluster(tmp_path, shared)
+    for folder in (local, shared):
+        shutil.copytree(paths.ROOT / "lhas_utils", folder / "lhas_utils")
+    other, running = Cluster(tmp_path, shared), sweep(local)
     try:
+        said, _ = running.communicate(timeout=900)
+        assert said == "6\n"
         dying, _ = other.worker(package=shared), other.worker(package=shared)
         running = sweep(shared, SCHEDULER=other.address)
 
@@ -359,6 +360,8 @@ def test_a_sweep_gives_the_same_bytes_though_a_worker_is_killed(dask, tmp_path):
         said, _ = running.communicate(timeout=900)
         assert said == "6\n"
     finally:
+        running.kill()
+        running.wait()
         other.stop()
     assert kept.items() <= runs().items() and len(kept) < 6
     assert made(shared) == made(local)
