@@ -1,7 +1,7 @@
 """Many jobs side by side, on this machine or on a Dask cluster, with progress and ETA."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from joblib import Parallel, cpu_count, delayed, parallel_config
@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from ..core import Checkpoint, settings
 from ..learning import quiet
+from . import cluster
 
 
 def _alone(job: Callable, arguments: tuple) -> None:
@@ -25,23 +26,21 @@ def _workers(jobs: list[tuple]) -> int:
     return 1 if on_gpu else min(len(jobs), cpu_count())
 
 
+def _here(job: Callable, jobs: list[tuple]) -> Iterator[None]:
+    with parallel_config(backend="loky", n_jobs=_workers(jobs), inner_max_num_threads=1):
+        yield from Parallel(return_as="generator_unordered")(delayed(_alone)(job, arguments) for arguments in jobs)
+
+
 def run(job: Callable, jobs: list[tuple], title: str) -> None:
     """Call `job(*arguments)` for each of `jobs`, whose first argument is a spec.
 
     On this machine as many at once as it has cores for this process (LOKY_MAX_CPU_COUNT limits them); with SCHEDULER
-    set, on that Dask cluster.
+    set, on the workers of that Dask cluster (`cluster.run`).
     """
     if not jobs:
         return
-    cluster = settings.scheduler()
-    if cluster:
-        from distributed import Client
-
-        Client(cluster)
-    where = {"backend": "dask", "n_jobs": -1} if cluster else {"backend": "loky", "n_jobs": _workers(jobs)}
-    threads = {} if cluster else {"inner_max_num_threads": 1}
-    with parallel_config(**where, **threads):
-        done = Parallel(return_as="generator_unordered")(delayed(_alone)(job, arguments) for arguments in jobs)
-        look = {"unit": "run", "leave": False, "smoothing": 0.1, "mininterval": 1}
-        for _ in tqdm(done, total=len(jobs), desc=title, disable=not settings.show_progress(), **look):
-            pass
+    address = settings.scheduler()
+    done = cluster.run(address, _alone, [(job, arguments) for arguments in jobs]) if address else _here(job, jobs)
+    look = {"unit": "run", "leave": False, "smoothing": 0.1, "mininterval": 1}
+    for _ in tqdm(done, total=len(jobs), desc=title, disable=not settings.show_progress(), **look):
+        pass
