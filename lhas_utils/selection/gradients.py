@@ -4,9 +4,11 @@ The loss of example i reaches a layer's weights through the layer's inputs and t
 gradient with respect to a weight matrix is a sum over tokens of outer products, G_i = sum_t l_it r_it^T: for a linear
 layer l is the gradient at the output and r the input (arXiv:1510.01799), for an embedding l is the one-hot token and r
 the gradient. Norms and inner products need these factors only, and no array of examples times parameters. A model with
-other layers goes through `vmap` over `grad`.
+other layers goes through `vmap` over `grad`, and one that `vmap` cannot look into (experts, masks that depend on the
+data) through one backward pass an example.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -94,7 +96,7 @@ def _both(one, other):
 
 
 def _by_layer(model, batch: Encoded, layers: dict[nn.Module, Callable]) -> dict[int, torch.Tensor | Factors] | None:
-    """Return g_i by the identity of each parameter; None where a layer ran other than once."""
+    """Return g_i by the identity of each parameter; None where a layer ran other than once a batch."""
     seen: dict[nn.Module, list] = {layer: [] for layer in layers}
 
     def keep(layer, inputs, output):
@@ -107,6 +109,8 @@ def _by_layer(model, batch: Encoded, layers: dict[nn.Module, Callable]) -> dict[
     if any(len(calls) != 1 for calls in seen.values()):
         return None
     outputs = [output for ((_, output),) in seen.values()]
+    if any(len(output) != len(batch) for output in outputs):  # one for the whole batch, as of learnt positions
+        return None
     out = {}
     for (layer, ((a, _),)), d in zip(seen.items(), torch.autograd.grad(total, outputs)):
         own = layers[layer](layer, a.to(d.dtype) if a.is_floating_point() else a, d)
@@ -134,6 +138,35 @@ def _by_vmap(model) -> Callable[[Encoded], dict[int, torch.Tensor]]:
     return found
 
 
+def _one_by_one(model) -> Callable[[Encoded], dict[int, torch.Tensor]]:
+    """Return the function batch -> g_i by the identity of each parameter, one backward pass an example."""
+    own = [p for p in model.parameters() if p.requires_grad]
+
+    def found(batch):
+        losses = (example_loss(model, batch.take([i])).sum() for i in range(len(batch)))
+        each = [torch.autograd.grad(loss, own, materialize_grads=True) for loss in losses]
+        return {id(p): torch.stack([g.flatten() for g in of_p]) for p, of_p in zip(own, zip(*each))}
+
+    return found
+
+
+def _by_autograd(model) -> Callable[[Encoded], dict[int, torch.Tensor]]:
+    """Return `_by_vmap` of a model, `_one_by_one` from the first batch on at which `vmap` fails."""
+    ways = [_one_by_one(model), _by_vmap(model)]
+
+    def found(batch):
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of what `vmap` has no quick rule for
+                return ways[-1](batch)
+        except RuntimeError:
+            if len(ways) == 1:
+                raise
+            ways.pop()
+            return found(batch)
+
+    return found
+
+
 def _found(model, data: Encoded, batch_size: int) -> Iterator[tuple[torch.Tensor, list[torch.Tensor | Factors]]]:
     """Yield (rows, g_i of each trainable parameter in the order of `trainable`) for batches of similar length.
 
@@ -141,12 +174,12 @@ def _found(model, data: Encoded, batch_size: int) -> Iterator[tuple[torch.Tensor
     """
     model.eval()
     layers, own = _layers(model), [id(p) for p in model.parameters() if p.requires_grad]
-    other = None if layers else _by_vmap(model)
+    other = None if layers else _by_autograd(model)
     for rows, batch in batches(model, data, batch_size):
         with sdpa_kernel(SDPBackend.MATH):
             found = None if other else _by_layer(model, batch, layers)
             if found is None:
-                other = other or _by_vmap(model)
+                other = other or _by_autograd(model)
                 found = other(batch)
         yield rows, [found[p] for p in own]
 

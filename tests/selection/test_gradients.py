@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from lhas_utils.learning import encode, example_loss, trainable, with_lora, word_level
 from lhas_utils.selection import gradients as module
@@ -37,20 +37,29 @@ def gpt2():
     return GPT2LMHeadModel(GPT2Config(vocab_size=len(WORDS), n_embd=16, n_layer=1, n_head=2, n_positions=64))
 
 
+def mixtral():
+    torch.manual_seed(0)
+    size = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 3}
+    return MixtralForCausalLM(MixtralConfig(**SIZES, **size, initializer_range=0.2))
+
+
 MODELS = {
     "tied": lambda: llama(tie_word_embeddings=True),
     "untied": lambda: llama(tie_word_embeddings=False),
     "with biases": lambda: llama(tie_word_embeddings=True, attention_bias=True, mlp_bias=True),
     "adapters": adapted,
     "layers without a rule": gpt2,
+    "experts": mixtral,
 }
+OTHERS = ("layers without a rule", "experts")
 
 
 def one_by_one(model, data) -> torch.Tensor:
     parameters = [p for p in model.parameters() if p.requires_grad]
     out = []
     for i in range(len(data)):
-        found = torch.autograd.grad(example_loss(model, data.take([i])).sum(), parameters)
+        loss = example_loss(model, data.take([i])).sum()
+        found = torch.autograd.grad(loss, parameters, materialize_grads=True)
         out.append(torch.cat([g.flatten() for g in found]))
     return torch.stack(out)
 
@@ -58,7 +67,7 @@ def one_by_one(model, data) -> torch.Tensor:
 @pytest.mark.parametrize("name", MODELS)
 def test_every_gradient_is_that_of_its_own_example(name, data):
     model = MODELS[name]().eval()
-    assert (module._layers(model) is None) == (name == "layers without a rule")
+    assert (module._layers(model) is None) == (name in OTHERS)
     found, exact = list(gradients(model, data, batch_size=4)), one_by_one(model, data)
     assert [len(rows) for rows, _ in found] == [4, 4, 1] and sorted(i for rows, _ in found for i in rows) == [*range(9)]
     lengths = data.last()[torch.cat([rows for rows, _ in found])]
@@ -76,6 +85,32 @@ def test_a_layer_that_runs_twice_goes_the_other_way(data):
     assert module._by_layer(model, data.take([0, 1]), module._layers(model)) is None
     exact = one_by_one(model, data)
     assert float((matrix(model, data) - exact).norm() / exact.norm()) < 1e-4
+
+
+def test_positions_that_a_batch_shares_go_the_other_way(data):
+    model = gpt2().eval().requires_grad_(False)
+    model.transformer.wpe.weight.requires_grad_(True)
+    assert module._by_layer(model, data.take([0, 1]), module._layers(model)) is None
+    exact = one_by_one(model, data)
+    assert float((matrix(model, data) - exact).norm() / exact.norm()) < 1e-4
+
+
+def test_what_vmap_cannot_look_into_goes_one_by_one(data, monkeypatch):
+    def fails(model):
+        def found(batch):
+            tried.append(len(batch))
+            raise RuntimeError("data-dependent control flow")
+
+        return found
+
+    tried, model = [], gpt2().eval()
+    exact = one_by_one(model, data)
+    monkeypatch.setattr(module, "_by_vmap", fails)
+    assert float((matrix(model, data, batch_size=4) - exact).norm() / exact.norm()) < 1e-6
+    assert tried == [4]  # asked once
+    monkeypatch.setattr(module, "_one_by_one", fails)
+    with pytest.raises(RuntimeError, match="data-dependent"):
+        matrix(model, data, batch_size=4)
 
 
 @pytest.mark.parametrize("name", MODELS)
