@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..core import Checkpoint, choose, digest, paths, write
-from .cache import code_of, results
+from .cache import code_of, fill, results
 from .experiments import LLM, PUBLISHED, specs
 from .published import published, save_rows, to_csv
 
@@ -102,17 +102,20 @@ def confirm(names: Iterable[str] | None = None) -> None:
     """
     made = provenance().set_index("experiment")
     wanted = made.index[(made["runs"] > 0) & ~made["same_code"]] if names is None else names
+    kinds = {}
     for name in wanted:
         if not made.loc[choose("experiment", name, PUBLISHED), "same_specs"]:
             raise ValueError(f"confirm {name}: expected published rows of today's specs; got others, publish them anew")
-        grid, rows = specs(name, "full"), published(name)
-        some = {code_of(spec): i for i, spec in reversed(list(enumerate(grid)))}
-        for i in some.values():
-            if lost := _apart(rows[rows["run"] == i], results([grid[i]])):
+        grid = specs(name, "full")
+        kinds[name] = {code_of(spec): (i, spec) for i, spec in reversed(list(enumerate(grid)))}.values()
+    fill([spec for some in kinds.values() for _, spec in some])
+    for name, some in kinds.items():
+        rows = published(name)
+        for i, spec in some:
+            if lost := _apart(rows[rows["run"] == i], results([spec])):
                 where = f"run {i}, {', '.join(lost[:3])}"
                 raise ValueError(f"confirm {name}: expected the published rows again; got others ({where})")
-        one = today([name]).assign(confirmed=lambda t: t["code"], again=len(some), code=made.loc[name, "code"])
-        _tell(one)
+        _tell(today([name]).assign(confirmed=lambda t: t["code"], again=len(some), code=made.loc[name, "code"]))
         print(f"{name}: {len(some)} runs computed again, equal to the published ones", flush=True)
 
 

@@ -183,6 +183,7 @@ def older(folder, monkeypatch):
             return rows[name].iloc[[i]].drop(columns="blank").assign(run=0, value=change(name, i))
 
         monkeypatch.setattr(provenance_module, "results", results)
+        monkeypatch.setattr(provenance_module, "fill", lambda grid: None)
 
     return computed
 
