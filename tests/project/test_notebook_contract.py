@@ -17,7 +17,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-MAX_LINES, MAX_LINES_NUMPY, MAX_BYTES = 15, 25, 600_000
+MAX_LINES, MAX_LINES_NUMPY, MAX_BYTES = 15, 25, 800_000
 NOTEBOOK_METADATA = {"kernelspec", "language_info"}
 CELL_METADATA = {"tags", "jupyter"}
 CELL_TAGS = {"parameters", "nbval-ignore-output", "numpy", "solution", "exercise", "hide-input"}
