@@ -11,6 +11,7 @@ from .comparisons import (
     gap,
     race,
     rank_reversal,
+    ratios,
     real_text,
     scatter,
     true_effect,

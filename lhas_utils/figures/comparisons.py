@@ -219,6 +219,23 @@ def race(runs: pd.DataFrame, name: str) -> Figure:
     return fig
 
 
+def ratios(bench: pd.DataFrame) -> Figure:
+    """Return a figure of how many times as long others take for the same, with the range of repeats, on a log axis.
+
+    Args:
+        bench: columns benchmark, peer, size, ratio (theirs over ours), low, high; right of the line we are faster.
+    """
+    rows = bench.iloc[::-1]
+    fig, ax = plt.subplots(figsize=(PAGE, 0.8 + 0.24 * len(rows)))
+    interval(
+        ax, rows.drop(columns="mean", errors="ignore").rename(columns={"ratio": "mean"}), range(len(rows)), color="k"
+    )
+    ax.axvline(1, color="0.6", lw=0.8)
+    ax.set(xscale="log", xlabel="their seconds / ours", yticks=range(len(rows)))
+    ax.set_yticklabels(rows["benchmark"] + ": " + rows["peer"] + ", " + rows["size"])
+    return fig
+
+
 def _titled(fig: Figure, *titles: str) -> None:
     for ax, letter, title in zip(fig.axes, "abcd", titles):
         ax.set_title(f"({letter}) {title}", loc="left")

@@ -56,6 +56,7 @@ CASES = {
     figures.true_effect: (table(selector=[*SELECTORS, "effect now", "reliability"], target=["now", "last", "final"]),),
     figures.real_text: (of_selectors("current_nll", "future_auc_nll", "forgetting_nll", "ood_nll"),),
     figures.race: (table("current", "future_auc", "forgetting", selector=[*SELECTORS, "mine"], seed=[0, 1]), "mine"),
+    figures.ratios: (table(benchmark=["a"], peer=["b", "c"], size=["n = 5"]).assign(ratio=2.0, low=1.5, high=3.0),),
     figures.heatmap: (pd.DataFrame([[0.0, np.nan], [0.5, 1.0]], ["a", "b"], ["c", "d"]), "share", 0.5),
     figures.regimes: (table(**KNOBS, metric=["current", "long_horizon"]),),
     figures.utility_terms: (of_selectors(*utility.TERMS, "long_horizon"),),

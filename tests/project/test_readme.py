@@ -1,4 +1,4 @@
-"""A stranger follows the README: every link, every command, every block of Python."""
+"""A stranger follows the README: every link, command and block of Python; blocks of `sh`, `py` need other machines."""
 
 import json
 import os
