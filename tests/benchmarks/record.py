@@ -37,20 +37,24 @@ def keep(benchmark: str, peer: str, size: str, **values) -> None:
     print(f"\n{benchmark} | {peer} | {size}: " + ", ".join(f"{k} {v:.3g}" for k, v in values.items()))
 
 
+def turns(one: Callable, other: Callable, repeats: int = REPEATS) -> np.ndarray:
+    """Return the seconds of two calls, timed in turns, shape (repeats, 2)."""
+    seconds = np.empty((repeats, 2))
+    for row in seconds:
+        for k, call in enumerate((one, other)):
+            start = time.perf_counter()
+            call()
+            row[k] = time.perf_counter() - start
+    return seconds
+
+
 def against(benchmark: str, peer: str, size: str, theirs: Callable, ours: Callable, repeats: int = REPEATS) -> tuple:
     """Time both sides in turns, keep the ratio theirs / ours and its spread; return both answers.
 
     The first call of each side, which compiles and fills caches, is not timed.
     """
-    answers, ratios, seconds = (theirs(), ours()), [], []
-    for _ in range(repeats):
-        pair = []
-        for side in (theirs, ours):
-            start = time.perf_counter()
-            side()
-            pair.append(time.perf_counter() - start)
-        seconds.append(pair[1])
-        ratios.append(pair[0] / pair[1])
-    spread = {"ratio": np.median(ratios), "low": min(ratios), "high": max(ratios)}
-    keep(benchmark, peer, size, seconds=np.median(seconds), **spread, repeats=repeats)
+    answers, seconds = (theirs(), ours()), turns(theirs, ours, repeats)
+    ratios = seconds[:, 0] / seconds[:, 1]
+    spread = {"ratio": np.median(ratios), "low": ratios.min(), "high": ratios.max()}
+    keep(benchmark, peer, size, seconds=np.median(seconds[:, 1]), **spread, repeats=repeats)
     return answers
