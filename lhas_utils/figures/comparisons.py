@@ -227,7 +227,7 @@ def ratios(bench: pd.DataFrame) -> Figure:
     """
     rows = bench.iloc[::-1]
     fig, ax = plt.subplots(figsize=(PAGE, 0.8 + 0.24 * len(rows)))
-    interval(ax, rows.assign(mean=rows["ratio"]), range(len(rows)), color="k")
+    interval(ax, rows.assign(mean=rows["ratio"]), range(len(rows)), color="k", marker="o", ms=3)
     ax.axvline(1, color="0.6", lw=0.8)
     ax.set(xscale="log", xlabel="their seconds / ours", yticks=range(len(rows)))
     ax.set_yticklabels(rows["benchmark"] + ": " + rows["peer"] + ", " + rows["size"])
