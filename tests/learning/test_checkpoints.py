@@ -3,34 +3,10 @@
 import json
 
 import pytest
-import torch
-from transformers import (
-    BertConfig,
-    BertForMaskedLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-    T5Config,
-    T5ForConditionalGeneration,
-)
+from transformers import BertConfig, BertForMaskedLM, T5Config, T5ForConditionalGeneration
 
-from lhas_utils.learning import byte_pairs, check_model, checkpoints
-
-SMALL = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-
-
-def llama(vocabulary=300):
-    return LlamaForCausalLM(LlamaConfig(vocab_size=vocabulary, **SMALL))
-
-
-def saved(folder, model):
-    torch.manual_seed(0)
-    model.save_pretrained(folder)
-    texts = [f"math question {i}?" for i in range(40)]
-    ends = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"}
-    words = PreTrainedTokenizerFast(tokenizer_object=byte_pairs(texts, 300).backend_tokenizer, **ends)
-    words.save_pretrained(folder)
-    return folder
+from lhas_utils.learning import check_model, checkpoints
+from tests.learning.small import SMALL, llama, saved
 
 
 def refused(model, words):

@@ -7,39 +7,22 @@ from transformers import (
     BertLMHeadModel,
     GPT2Config,
     GPT2LMHeadModel,
-    LlamaConfig,
-    LlamaForCausalLM,
     MixtralConfig,
     MixtralForCausalLM,
-    PreTrainedTokenizerFast,
 )
 
 from lhas_utils.core import Checkpoint, TrainSpec, paths
-from lhas_utils.learning import byte_pairs, tokenizer
+from lhas_utils.learning import tokenizer
 from lhas_utils.reader import given_model
 from lhas_utils.reader.given_model import try_out
 from lhas_utils.studies import RunSpec
 from lhas_utils.worlds import TextWorld, register, text
+from tests.learning.small import SMALL, llama, saved
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning"),
     pytest.mark.filterwarnings("ignore:fan_in_fan_out is set:UserWarning"),
 ]
-SMALL = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-
-
-def llama(vocabulary=300):
-    return LlamaForCausalLM(LlamaConfig(vocab_size=vocabulary, **SMALL))
-
-
-def saved(folder, model):
-    torch.manual_seed(0)
-    model.save_pretrained(folder)
-    texts = [f"math question {i}?" for i in range(40)]
-    ends = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>"}
-    words = PreTrainedTokenizerFast(tokenizer_object=byte_pairs(texts, 300).backend_tokenizer, **ends)
-    words.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture
