@@ -15,5 +15,6 @@ from .specs import (
     choose,
     columns,
     from_dict,
+    instance,
     number,
 )

@@ -53,12 +53,13 @@ def code(*roots: object) -> str:
     """
     reader = _Reader()
     named = [reader.describe(root) for root in roots]
-    return digest(named, reader.found, _versions())
+    return digest(named, reader.found, versions())
 
 
 @cache
-def _versions() -> list[str]:
-    return [importlib.metadata.version(p).split("+")[0] for p in LIBRARIES]
+def versions() -> dict[str, str]:
+    """Return the versions of `LIBRARIES` by name, without the part after `+` that names a build."""
+    return {name: importlib.metadata.version(name).partition("+")[0] for name in LIBRARIES}
 
 
 class _Reader:

@@ -28,6 +28,12 @@ def number(name: str, value, low: float, high: float, integer: bool = False) -> 
         raise ValueError(f"{name}: expected {kind} in [{low}, {high}]; got {value!r}")
 
 
+def instance(name: str, value, *kinds: type) -> None:
+    """Raise a `ValueError` unless `value` is of one of `kinds`."""
+    if not isinstance(value, kinds):
+        raise ValueError(f"{name}: expected a {' or a '.join(k.__name__ for k in kinds)}; got {value!r}")
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """The base model M_0: a Llama-class causal LM and how it is pre-trained.
@@ -84,6 +90,8 @@ class Checkpoint:
     device: str = "cpu"
 
     def __post_init__(self):
+        instance("name", self.name, str)
+        instance("fingerprint", self.fingerprint, str)
         choose("dtype", self.dtype, DTYPES)
         choose("device", self.device, DEVICES)
 
@@ -124,6 +132,7 @@ class TrainSpec:
         if self.rank is not None:
             number("rank", self.rank, 1, 10**4, integer=True)
         number("probe_size", self.probe_size, 1, 10**9, integer=True)
+        instance("probe_steps", self.probe_steps, tuple)
         for step in self.probe_steps:
             number("probe_steps", step, 0, 10**6, integer=True)
         grid = list(self.probe_steps)

@@ -1,14 +1,24 @@
 """One forward pass over the response alone: no other position meets the vocabulary."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
 from .tokens import Encoded
 
-LOGITS = 2**27  # of a batch at most, 512 MiB in float32
+LOGITS = 2**25  # of a batch at most, 128 MiB in float32
 TOKENS = 2**12  # likewise
+
+
+def precision(model) -> AbstractContextManager:
+    """Return the context of a forward pass: products in the half precision of a model's weights, where they have it.
+
+    Its adapters are kept in float32 (`with_lora`) and take part in the same half precision, as in mixed training.
+    """
+    if model.dtype not in (torch.bfloat16, torch.float16):
+        return nullcontext()
+    return torch.autocast(model.device.type, dtype=model.dtype)
 
 
 @contextmanager
@@ -28,14 +38,15 @@ def response_logits(model, batch: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
     before the output layer: its share of a pass over a large vocabulary is otherwise the largest of all.
     """
     at, target = (t.to(model.device) for t in batch.responses())
-    with _before_vocabulary(model, lambda hidden: hidden.gather(1, at[..., None].expand(*at.shape, hidden.shape[-1]))):
+    wanted = at[..., None]
+    with precision(model), _before_vocabulary(model, lambda h: h.gather(1, wanted.expand(*at.shape, h.shape[-1]))):
         return model(input_ids=batch.input_ids.to(model.device), use_cache=False).logits, target
 
 
 def last_hidden(model, batch: Encoded) -> torch.Tensor:
     """Return the last hidden states, those that the output layer reads, shape (n, T, d)."""
     kept = []
-    with _before_vocabulary(model, lambda hidden: kept.append(hidden) or hidden[:, :1]):
+    with precision(model), _before_vocabulary(model, lambda hidden: kept.append(hidden) or hidden[:, :1]):
         model(input_ids=batch.input_ids.to(model.device), use_cache=False)
     return kept[0]
 

@@ -40,15 +40,22 @@ def create(spec: ModelSpec, tokenizer, seed: int, max_positions: int = 64) -> Ll
 def with_lora(model, rank: int, seed: int):
     """Attach LoRA adapters (arXiv:2106.09685) of `rank` to every linear layer through `peft`.
 
-    alpha = 2 rank, no dropout; only the adapters train.
+    alpha = 2 rank, no dropout; only the adapters train. They are in float32, whatever the model is in, and read the
+    hidden states as they come (`forward.precision`).
     """
-    from peft import LoraConfig, get_peft_model  # here because it doubles the import time of every process
+    # here because it doubles the import time of every process
+    from peft import LoraConfig, get_peft_model
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         torch.manual_seed(seed)
         # peft asks transformers for it under its old name
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        return get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
+        adapted = get_peft_model(model, LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear"))
+    for layer in adapted.modules():
+        if isinstance(layer, BaseTunerLayer):
+            layer.cast_input_dtype_enabled = False
+    return adapted
 
 
 def trainable(model) -> dict[str, torch.Tensor]:

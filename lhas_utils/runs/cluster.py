@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache, partial
-from importlib.metadata import version
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import NamedTuple
 
 from ..core import digest, paths
-from ..core.digests import LIBRARIES
+from ..core.digests import versions
 
 ROOMS = ("core", "worlds", "learning", "selection", "studies", "runs")  # what a worker computes with
 ANSWER, IMPORT, GONE = 10, 300, 60  # s that a scheduler or worker has to answer, to import, to come back
@@ -37,8 +36,7 @@ def made_of() -> dict[str, str]:
     package = Path(__file__).parents[1]
     files = sorted(f for room in ROOMS for f in (package / room).rglob("*.py"))
     code = digest({f.relative_to(package).as_posix(): f.read_text(encoding="utf-8") for f in files})
-    libraries = {name: version(name).partition("+")[0] for name in LIBRARIES}
-    return {"lhas_utils": code, "Python": platform.python_version()} | libraries
+    return {"lhas_utils": code, "Python": platform.python_version()} | versions()
 
 
 def unlike(here: Here) -> str:

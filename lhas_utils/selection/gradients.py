@@ -18,7 +18,7 @@ from torch import nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..learning import IGNORE, Encoded, batches, example_loss, trainable
+from ..learning import IGNORE, Encoded, batches, example_loss, precision, trainable
 
 
 class Factors(NamedTuple):
@@ -113,7 +113,8 @@ def _by_layer(model, batch: Encoded, layers: dict[nn.Module, Callable]) -> dict[
         return None
     out = {}
     for (layer, ((a, _),)), d in zip(seen.items(), torch.autograd.grad(total, outputs)):
-        own = layers[layer](layer, a.to(d.dtype) if a.is_floating_point() else a, d)
+        kind = layer.weight.dtype
+        own = layers[layer](layer, a.to(kind) if a.is_floating_point() else a, d.to(kind))
         for name, p in layer.named_parameters(recurse=False):
             if p.requires_grad:
                 out[id(p)] = _both(out[id(p)], own[name]) if id(p) in out else own[name]
@@ -126,8 +127,9 @@ def _by_vmap(model) -> Callable[[Encoded], dict[int, torch.Tensor]]:
     fixed = {k: v.detach() for k, v in [*model.named_parameters(), *model.named_buffers()] if k not in parameters}
 
     def loss(values, ids, labels):
-        logits = functional_call(model, (values, fixed), kwargs={"input_ids": ids[None], "use_cache": False}).logits
-        return nn.functional.cross_entropy(logits[0, :-1].float(), labels[1:], ignore_index=IGNORE)
+        with precision(model):
+            out = functional_call(model, (values, fixed), kwargs={"input_ids": ids[None], "use_cache": False})
+        return nn.functional.cross_entropy(out.logits[0, :-1].float(), labels[1:], ignore_index=IGNORE)
 
     per_example = vmap(grad(loss), in_dims=(None, 0, 0), randomness="error")
 

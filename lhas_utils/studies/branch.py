@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from ..core import Checkpoint, ModelSpec, TrainSpec, number, stream
+from ..core import Checkpoint, ModelSpec, TrainSpec, instance, stream
 from ..learning import encode, fit, restore, score, shuffled, tokenizer, weights
 from ..selection import PAPER, History, SelectionContext, checked
 from ..worlds import Corpus, StageWorld, WorldSpec
-from .stages import diagnose, probe, start
+from .stages import check_run, diagnose, probe, start
 
 COLUMNS = ["selector", "split", "stage", "capability", "step", "metric", "value"]
 BRANCHED = (*PAPER, "alignment", "balanced", "length")
@@ -42,8 +42,8 @@ class BranchSpec:
     selectors: tuple[str, ...] = BRANCHED
 
     def __post_init__(self):
-        number("seed", self.seed, 0, 2**31, integer=True)
-        number("budget", self.budget, 1e-9, 1)
+        check_run(self)
+        instance("selectors", self.selectors, tuple)
         if "random" not in self.selectors:
             raise ValueError(f"selectors: expected 'random' among them; got {', '.join(self.selectors) or 'none'}")
 

@@ -14,11 +14,11 @@ import torch
 from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..core import ModelSpec, TrainSpec, stream
+from ..core import ModelSpec, TrainSpec, number, stream
 from ..learning import IGNORE, Encoded, copy_of, fit, restore, shuffled, weights
 from ..selection import PAPER, History, SelectionContext, checked, concentration, signals
 from ..worlds import Corpus, WorldSpec
-from .stages import start
+from .stages import check_run, start
 
 ETAS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)  # step sizes of the single gradient step
 
@@ -97,6 +97,11 @@ class LocalSpec:
     world: WorldSpec = field(default_factory=WorldSpec)
     model: ModelSpec = field(default_factory=ModelSpec)
     train: TrainSpec = field(default_factory=TrainSpec)
+
+    def __post_init__(self):
+        check_run(self)
+        for name in ("stage", "random", "batches", "trained"):
+            number(name, getattr(self, name), 0, 10**4, integer=True)
 
     @property
     def corpus(self) -> Corpus:

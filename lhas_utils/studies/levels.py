@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import pandas as pd
 
-from ..core import Checkpoint, choose, number, stream
+from ..core import Checkpoint, choose, instance, number, stream
 from ..learning import base_model, encode, fit, restore, score, shuffled, tokenizer, weights, with_lora
 from ..worlds import FAMILIES, LEVELS, SOURCES, GymCorpus, GymLevels
 from .difficulty import BASES, EPOCHS, fine_tuned
@@ -62,6 +62,7 @@ class LevelSpec:
             number(name, getattr(self, name), 1, 10**6, integer=True)
         number("seed", self.seed, 0, 2**31, integer=True)
         number("lr", self.lr, 1e-12, 10)
+        instance("model", self.model, Checkpoint)
 
     @property
     def world(self) -> GymLevels:

@@ -17,11 +17,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from ..core import ModelSpec, TrainSpec, stream
+from ..core import ModelSpec, TrainSpec, number, stream
 from ..learning import fit, restore, score, shuffled, weights
 from ..selection import PAPER, History, SelectionContext
 from ..worlds import Corpus, WorldSpec
-from .stages import start
+from .stages import check_run, start
 
 TARGETS = ("now", "last", "final")
 SCORED = (*PAPER, "alignment", "less", "datamodel", "easy", "el2n")
@@ -49,6 +49,11 @@ class EffectSpec:
     world: WorldSpec = field(default_factory=WorldSpec)
     model: ModelSpec = field(default_factory=ModelSpec)
     train: TrainSpec = field(default_factory=lambda: TrainSpec(steps=30))
+
+    def __post_init__(self):
+        check_run(self)
+        for name, low in (("stage", 0), ("candidates", 2), ("subsets", 1)):
+            number(name, getattr(self, name), low, 10**5, integer=True)
 
     @property
     def corpus(self) -> Corpus:

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
-from ..core import Checkpoint, ModelSpec, TrainSpec, number, stream
+from ..core import Checkpoint, ModelSpec, TrainSpec, instance, number, stream
 from ..learning import (
     METRICS,
     Encoded,
@@ -27,6 +27,16 @@ from ..selection import History, SelectionContext, checked, concentration, drift
 from ..worlds import Corpus, StageWorld, World, WorldSpec
 
 COLUMNS = ["split", "stage", "capability", "step", "metric", "value"]
+
+
+def check_run(spec) -> None:
+    """Raise a `ValueError` unless a spec has a seed, a budget in (0, 1], a world with stages, a model and a training."""
+    number("seed", spec.seed, 0, 2**31, integer=True)
+    number("budget", spec.budget, 1e-9, 1)
+    if not callable(getattr(spec.world, "build", None)):
+        raise ValueError(f"world: expected the knobs of a world with stages; got {spec.world!r}")
+    instance("model", spec.model, ModelSpec, Checkpoint)
+    instance("train", spec.train, TrainSpec)
 
 
 @dataclass(frozen=True)
@@ -53,11 +63,10 @@ class RunSpec:
     train: TrainSpec = field(default_factory=TrainSpec)
 
     def __post_init__(self):
-        number("seed", self.seed, 0, 2**31, integer=True)
-        number("budget", self.budget, 1e-9, 1)
+        check_run(self)
+        instance("selector", self.selector, str)
+        instance("params", self.params, tuple)
         object.__setattr__(self, "budget", float(self.budget))  # 1 and 1.0 are one run
-        if not callable(getattr(self.world, "build", None)):
-            raise ValueError(f"world: expected the knobs of a world with stages; got {self.world!r}")
         if list(self.params) != sorted(self.params):
             raise ValueError(f"params: expected (name, value) pairs sorted by name; got {self.params}")
 

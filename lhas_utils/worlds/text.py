@@ -11,7 +11,7 @@ import pandas as pd
 from datasets import Dataset, DatasetDict
 from scipy.stats import rankdata
 
-from ..core import digest, number, paths, store, stream
+from ..core import digest, instance, number, paths, store, stream
 from ..core import load as load_table
 from . import sentences
 from .reading import read_rows
@@ -203,6 +203,7 @@ class TextWorld:
     vocabulary: int = 2048
 
     def __post_init__(self):
+        instance("data", self.data, str)
         for name, low in (("pool_size", 1), ("test_size", 1), ("max_length", 4), ("vocabulary", 0)):
             number(name, getattr(self, name), low, 10**6, integer=True)
 

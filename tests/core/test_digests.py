@@ -408,9 +408,9 @@ def test_who_reads_a_registry_does_not_reach_its_entries():
 def test_library_versions_change_the_code_digest(monkeypatch):
     now = code(digest)
     monkeypatch.setattr(importlib.metadata, "version", lambda package: "0.0")
-    digests._versions.cache_clear()
+    digests.versions.cache_clear()
     assert code(digest) != now
-    digests._versions.cache_clear()
+    digests.versions.cache_clear()
 
 
 ELSEWHERE = """
