@@ -30,7 +30,7 @@ COLUMNS = ["split", "stage", "capability", "step", "metric", "value"]
 
 
 def check_run(spec) -> None:
-    """Raise a `ValueError` unless a spec has a seed, a budget in (0, 1], a world with stages, a model and a training."""
+    """Raise a `ValueError` unless a spec has a seed, a budget, a world with stages, a base model and a training."""
     number("seed", spec.seed, 0, 2**31, integer=True)
     number("budget", spec.budget, 1e-9, 1)
     if not callable(getattr(spec.world, "build", None)):

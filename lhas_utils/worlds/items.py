@@ -19,7 +19,7 @@ KNOBS: dict[str, Callable[[int], dict]] = {  # family -> its knobs at level d
     "needle_haystack": lambda d: {"min_num_statements": 2 * d, "max_num_statements": 2 * d},
     "family_relationships": lambda d: {"min_family_size": d + 2, "max_family_size": d + 2},
     "number_sequence": lambda d: {"max_complexity": min(d, 3), "min_terms": 4, "max_terms": 5, "max_value": 50 * d},
-    "letter_counting": lambda d: {"min_words": 2 * d, "max_words": 2 * d + 1},
+    "chain_sum": lambda d: {"min_terms": 2, "max_terms": 2, "min_digits": max(1, d - 1), "max_digits": d},
 }
 FAMILIES = tuple(KNOBS)
 SOURCES = ("reasoning-gym", "stand-in")
@@ -108,9 +108,9 @@ def _sequence(rng: random.Random, d: int) -> tuple[str, str]:
     return f"{', '.join(terms[:4])}, ?", terms[4]
 
 
-def _count(rng: random.Random, d: int) -> tuple[str, str]:
-    word = "".join(rng.choice("abcd") for _ in range(2 * d + 3))
-    return f"How often is a in {word}?", str(word.count("a"))
+def _sum(rng: random.Random, d: int) -> tuple[str, str]:
+    terms = [rng.randint(1, 10 * 5**d) for _ in range(2)]
+    return f"{terms[0]} + {terms[1]} =", str(sum(terms))
 
 
-_QUESTIONS = dict(zip(FAMILIES, (_needle, _ancestor, _sequence, _count)))
+_QUESTIONS = dict(zip(FAMILIES, (_needle, _ancestor, _sequence, _sum)))

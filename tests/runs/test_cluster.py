@@ -77,11 +77,15 @@ class Cluster:
         self.processes.append(made)
         return made
 
+    def late(self, *options: str, package: Path = paths.ROOT) -> subprocess.Popen:
+        """Start a worker with one thread; it may have left again before anybody sees it."""
+        places = ("--no-nanny", "--local-directory", str(self.folder))
+        return self.start("worker", self.address, *places, "--nthreads", "1", *options, package=package)
+
     def worker(self, *options: str, package: Path = paths.ROOT) -> subprocess.Popen:
         """Start a worker with one thread, and wait until it has joined."""
         before = len(self.workers())
-        places = ("--no-nanny", "--local-directory", str(self.folder))
-        made = self.start("worker", self.address, *places, "--nthreads", "1", *options, package=package)
+        made = self.late(*options, package=package)
         until(lambda: len(self.workers()) > before)
         return made
 
@@ -254,10 +258,10 @@ def test_a_worker_that_joins_later_is_asked_too(two, wrong, tmp_path, jobs):
     how, what = wrong
     running = cluster.run(two.address, jobs.late, [(None, tmp_path, i) for i in range(20)])
     next(running)
-    worker = two.worker(*how.get("options", ()), **{k: v for k, v in how.items() if k != "options"})
+    worker = two.late(*how.get("options", ()), **{k: v for k, v in how.items() if k != "options"})
     try:
         if what.startswith("No module"):
-            worker.wait(60)
+            worker.wait(120)
             (tmp_path / "go").touch()
             assert len(list(running)) == 19
         else:

@@ -19,7 +19,8 @@ NEEDED = {  # fields without a default
     studies.LevelSpec: {
         "skill": worlds.FAMILIES[0], "base": "weak", "seed": 0, "d": 1, "n": 8, "model": Checkpoint("some/model"),
     },
-    **dict.fromkeys((ModelSpec, TrainSpec, worlds.WorldSpec, worlds.GymWorld, worlds.OpWorld, studies.DifficultySpec), {}),
+    **{kind: {} for kind in (ModelSpec, TrainSpec, worlds.WorldSpec, worlds.GymWorld, worlds.OpWorld)},
+    studies.DifficultySpec: {},
 }  # fmt: skip
 EVERY = [(kind, f.name) for kind in NEEDED for f in fields(kind) if f.default is not None]
 
