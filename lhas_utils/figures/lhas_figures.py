@@ -9,7 +9,7 @@ from .maps import SIGNED, cells
 from .style import NAMES, PAGE
 
 MARKS = {"pays": "\N{BLACK UP-POINTING TRIANGLE}", "costs": "\N{BLACK DOWN-POINTING TRIANGLE}", "equivalent": "="}
-TITLES = {"random": "against Random", "balanced": "against Balanced random", "diversity": "against Diversity"}
+TITLES = {"random": "Random", "balanced": "Balanced random", "diversity": "Diversity"}
 _ORDERS = ((["duplicates", "imbalance"], "row"), (["noise", "budget"], "column"))
 
 
@@ -59,7 +59,7 @@ def lhas_map(words: pd.DataFrame, quantity: str = "long_horizon", metric: str = 
         numbers, text = (table.reindex(index=rows, columns=columns) for table in (numbers, text))
         image = cells(ax, numbers, text, cmap=SIGNED, vmin=-top, vmax=top)
         counts = [f"{MARKS[word]} {(one['word'] == word).sum()}" for word in MARKS]
-        ax.set_title(f"{TITLES.get(arm, f'against itself {arm}')}\n{'   '.join(counts)}   of {len(one)}")
+        ax.set_title(f"{TITLES.get(arm, f'LHAS {arm}')}\n{'   '.join(counts)}   of {len(one)}")
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
     for ax in axes.flat[len(arms) :]:

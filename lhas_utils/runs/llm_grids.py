@@ -13,20 +13,22 @@ from typing import NamedTuple
 
 from ..core import PROFILES, Checkpoint, TrainSpec, choose, settings
 from ..learning import GEMMA, PACKAGED, TINY, check_model, fastest, made, packaged, speed
-from ..studies import BASES, BranchSpec, LevelSpec, RunSpec
+from ..studies import BASES, BRANCHED, BranchSpec, LevelSpec, RunSpec
 from ..worlds import GymWorld
 from .cache import fill, missing
 from .grids import evaluation
 
 PATHS = ("random", "gradient", "alignment", "diversity", "lhas")  # selectors that live with their own past
+FEW = ("random", "alignment", "diversity", "lhas")
 LEVEL_FAMILIES = ("needle_haystack", "family_relationships")
 RANK = 16  # of the adapters
 
 
 class Size(NamedTuple):
-    """The size of a profile: seeds, world and training of the stages; seeds, levels and sizes of the levels."""
+    """The size of a profile: seeds of the three parts, selectors from one start, world, training; levels and sizes."""
 
     seeds: tuple[int, int, int]
+    selectors: tuple[str, ...]
     world: GymWorld
     train: TrainSpec
     levels: tuple[int, ...]
@@ -37,6 +39,7 @@ class Size(NamedTuple):
 SIZES = {
     "smoke": Size(
         (2, 1, 2),
+        BRANCHED,
         GymWorld("stand-in", stages=2, pool_size=24, validation_size=8, proxy_size=8, test_size=6),
         TrainSpec(steps=2, batch_size=4, rank=2, probe_steps=(0, 2), probe_size=8),
         (1, 3),
@@ -45,7 +48,8 @@ SIZES = {
     ),
     "fast": Size(
         (2, 1, 1),
-        GymWorld(stages=2, pool_size=120, test_size=32),
+        FEW,
+        GymWorld(stages=2, pool_size=120, test_size=24),
         TrainSpec(steps=16, batch_size=8, lr=1e-3, rank=RANK, probe_steps=(0, 8), probe_size=64),
         (1, 3, 5),
         (16, 128),
@@ -53,6 +57,7 @@ SIZES = {
     ),
     "full": Size(
         (8, 6, 8),
+        BRANCHED,
         GymWorld(),
         TrainSpec(steps=30, batch_size=8, lr=1e-3, rank=RANK, probe_steps=(0, 4, 8, 16), probe_size=128),
         (1, 2, 3, 4, 5),
@@ -91,7 +96,8 @@ def base(model: str = "", device: str = "", dtype: str = "") -> Checkpoint:
 
 def branches(model: Checkpoint, size: Size) -> list[BranchSpec]:
     """Return the runs of the common start on a model."""
-    return [BranchSpec(s, world=size.world, model=model, train=size.train) for s in evaluation(size.seeds[0])]
+    run = {"world": size.world, "model": model, "train": size.train, "selectors": size.selectors}
+    return [BranchSpec(seed, **run) for seed in evaluation(size.seeds[0])]
 
 
 def trajectories(model: Checkpoint, size: Size) -> list[RunSpec]:
