@@ -20,8 +20,8 @@ from .grids import evaluation
 
 PATHS = ("random", "gradient", "alignment", "diversity", "lhas")  # selectors that live with their own past
 FEW = ("random", "alignment", "diversity", "lhas")
-LEVEL_FAMILIES = ("needle_haystack", "family_relationships")
-RANK = 16  # of the adapters
+LEVEL_FAMILIES = ("word_sequence_reversal", "family_relationships")
+RANK, LR = 16, 5e-4  # of the adapters, and the step size of a stage; both chosen with the families, by the gate alone
 
 
 class Size(NamedTuple):
@@ -49,20 +49,20 @@ SIZES = {
     "fast": Size(
         (2, 1, 1),
         FEW,
-        GymWorld(stages=2, pool_size=120, test_size=24),
-        TrainSpec(steps=16, batch_size=8, lr=1e-3, rank=RANK, probe_steps=(0, 8), probe_size=64),
+        GymWorld(stages=2, pool_size=120, validation_size=16, proxy_size=16, test_size=16),
+        TrainSpec(steps=12, batch_size=8, lr=LR, rank=RANK, probe_steps=(0, 4), probe_size=32),
         (1, 3, 5),
         (16, 128),
-        {"steps": 20, "mid_steps": 12, "test_size": 24},
+        {"steps": 12, "mid_steps": 8, "test_size": 16, "shown": 16},
     ),
     "full": Size(
         (8, 6, 8),
         BRANCHED,
-        GymWorld(),
-        TrainSpec(steps=30, batch_size=8, lr=1e-3, rank=RANK, probe_steps=(0, 4, 8, 16), probe_size=128),
+        GymWorld(pool_size=200, test_size=32),
+        TrainSpec(steps=24, batch_size=8, lr=LR, rank=RANK, probe_steps=(0, 4, 8), probe_size=64),
         (1, 2, 3, 4, 5),
-        (16, 64, 512),
-        {},
+        (16, 64, 256),
+        {"steps": 20, "mid_steps": 12, "test_size": 32, "shown": 32},
     ),
 }
 
@@ -107,13 +107,17 @@ def trajectories(model: Checkpoint, size: Size) -> list[RunSpec]:
 
 
 def levels(model: Checkpoint, size: Size) -> list[LevelSpec]:
-    """Return the runs of the difficulty study: equal steps, and at the ends of n equal epochs and equal tokens."""
+    """Return the runs of the difficulty study: equal steps, and at the ends of n equal epochs and equal tokens.
+
+    The strong base and the two controls are those of the first family.
+    """
     recipe = {"model": model, "source": size.world.source} | size.recipe
     out, ends = [], dict.fromkeys((size.sizes[0], size.sizes[-1]))
     for seed, skill in product(evaluation(size.seeds[2]), LEVEL_FAMILIES):
-        grid = product(BASES, size.sizes, size.levels)
+        first = skill == LEVEL_FAMILIES[0]
+        grid = product(BASES if first else BASES[:1], size.sizes, size.levels)
         out += [LevelSpec(skill, base, seed, d, n, **recipe) for base, n, d in grid]
-        if skill == LEVEL_FAMILIES[0]:
+        if first:
             few = product(("epochs", "tokens"), ends, size.levels[::2])
             out += [LevelSpec(skill, BASES[0], seed, d, n, match=match, **recipe) for match, n, d in few]
     return out

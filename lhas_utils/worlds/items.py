@@ -18,8 +18,8 @@ LEVELS = (1, 2, 3, 4, 5)
 KNOBS: dict[str, Callable[[int], dict]] = {  # family -> its knobs at level d
     "needle_haystack": lambda d: {"min_num_statements": 2 * d, "max_num_statements": 2 * d},
     "family_relationships": lambda d: {"min_family_size": d + 2, "max_family_size": d + 2},
-    "number_sequence": lambda d: {"max_complexity": min(d, 3), "min_terms": 4, "max_terms": 5, "max_value": 50 * d},
-    "chain_sum": lambda d: {"min_terms": 2, "max_terms": 2, "min_digits": max(1, d - 1), "max_digits": d},
+    "number_sequence": lambda d: {"max_complexity": min(d, 3), "min_terms": 5, "max_terms": 6, "max_value": 20 * d},
+    "word_sequence_reversal": lambda d: {"min_words": d + 1, "max_words": d + 1},
 }
 FAMILIES = tuple(KNOBS)
 SOURCES = ("reasoning-gym", "stand-in")
@@ -108,9 +108,9 @@ def _sequence(rng: random.Random, d: int) -> tuple[str, str]:
     return f"{', '.join(terms[:4])}, ?", terms[4]
 
 
-def _sum(rng: random.Random, d: int) -> tuple[str, str]:
-    terms = [rng.randint(1, 10 * 5**d) for _ in range(2)]
-    return f"{terms[0]} + {terms[1]} =", str(sum(terms))
+def _reversal(rng: random.Random, d: int) -> tuple[str, str]:
+    names = rng.sample(NAMES, d + 1)
+    return f"Reverse {', '.join(names)}:", ", ".join(names[::-1])
 
 
-_QUESTIONS = dict(zip(FAMILIES, (_needle, _ancestor, _sequence, _sum)))
+_QUESTIONS = dict(zip(FAMILIES, (_needle, _ancestor, _sequence, _reversal)))

@@ -43,14 +43,15 @@ def test_what_is_compared():
     assert {s.selector for s in lived} == set(llm_grids.PATHS)
     assert all(isinstance(s, LevelSpec) for s in level)
     main = [s for s in level if s.match == "steps"]
-    assert len(main) == 8 * len(llm_grids.LEVEL_FAMILIES) * 2 * 3 * 5
+    assert len(main) == 8 * 3 * 3 * 5  # seeds; the first family with both bases; sizes; levels
+    assert {s.skill for s in level if s.base == "strong"} == set(llm_grids.LEVEL_FAMILIES[:1])
     assert {(s.match, s.base) for s in level} == {
         ("steps", "weak"),
         ("steps", "strong"),
         ("epochs", "weak"),
         ("tokens", "weak"),
     }
-    assert {s.n for s in main} == {16, 64, 512} and {s.n for s in level if s.match == "epochs"} == {16, 512}
+    assert {s.n for s in main} == {16, 64, 256} and {s.n for s in level if s.match == "epochs"} == {16, 256}
 
 
 def test_where_it_computes_can_be_said(monkeypatch):
