@@ -21,6 +21,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ..learning import IGNORE, Encoded, batches, example_loss, precision, trainable
 
 
+FACTORS = 2**26  # numbers in the factors of a batch at most, 256 MiB in float32
+
+
 class Factors(NamedTuple):
     """Gradients G_i = sum_t l_it r_it^T of one weight matrix: left (b, t, o) and right (b, t, i)."""
 
@@ -177,7 +180,9 @@ def _found(model, data: Encoded, batch_size: int) -> Iterator[tuple[torch.Tensor
     model.eval()
     layers, own = _layers(model), [id(p) for p in model.parameters() if p.requires_grad]
     other = None if layers else _by_autograd(model)
-    for rows, batch in batches(model, data, batch_size):
+    width = sum(sum(p.shape) for p in model.parameters() if p.requires_grad)
+    most = FACTORS // (width * data.labels.shape[1])
+    for rows, batch in batches(model, data, max(1, min(batch_size, most))):
         with sdpa_kernel(SDPBackend.MATH):
             found = None if other else _by_layer(model, batch, layers)
             if found is None:

@@ -79,6 +79,17 @@ def test_every_gradient_is_that_of_its_own_example(name, data):
     assert all(p.grad is None for p in model.parameters()) and not any(m._forward_hooks for m in model.modules())
 
 
+def test_a_batch_has_no_more_numbers_in_its_factors_than_may_be(data, monkeypatch):
+    model = adapted().eval()
+    width = sum(p.shape[0] + p.shape[1] for p in model.parameters() if p.requires_grad)
+    monkeypatch.setattr(module, "FACTORS", 3 * width * data.labels.shape[1])
+    assert [len(rows) for rows, _ in gradients(model, data)] == [3, 3, 3]
+    monkeypatch.setattr(module, "FACTORS", 1)
+    assert [len(rows) for rows, _ in gradients(model, data)] == [1] * 9
+    exact = one_by_one(model, data)
+    assert float((matrix(model, data) - exact).norm() / exact.norm()) < 1e-4
+
+
 def test_a_layer_that_runs_twice_goes_the_other_way(data):
     model = llama(tie_word_embeddings=True).eval()
     model.model.layers[1] = model.model.layers[0]
