@@ -20,7 +20,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ..learning import IGNORE, Encoded, batches, example_loss, precision, trainable
 
-
 FACTORS = 2**26  # numbers in the factors of a batch at most, 256 MiB in float32
 
 
