@@ -1,7 +1,9 @@
 """Many jobs side by side, on this machine or on a Dask cluster, with progress and ETA."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 from joblib import Parallel, cpu_count, delayed, parallel_config
@@ -10,6 +12,8 @@ from tqdm.auto import tqdm
 from ..core import Checkpoint, settings
 from ..learning import quiet
 from . import cluster
+
+ROOM, TIMES = 10**9, 10  # bytes of a process, and how often it holds a checkpoint's weights, signals of a pool included
 
 
 def _alone(job: Callable, arguments: tuple) -> None:
@@ -21,9 +25,16 @@ def _alone(job: Callable, arguments: tuple) -> None:
 
 
 def _workers(jobs: list[tuple]) -> int:
-    """Return how many jobs run at once: the cores this process may use, one where a checkpoint fills the GPU."""
-    on_gpu = torch.cuda.is_available() and any(isinstance(spec.model, Checkpoint) for spec, *_ in jobs)
-    return 1 if on_gpu else min(len(jobs), cpu_count())
+    """Return how many jobs run at once: as many as cores, of checkpoints no more than memory holds, one on a GPU."""
+    most, models = min(len(jobs), cpu_count()), [getattr(spec, "model", None) for spec, *_ in jobs]
+    named = {model.name for model in models if isinstance(model, Checkpoint)}
+    if not named:
+        return most
+    if torch.cuda.is_available():
+        return 1
+    weights = max(sum(f.stat().st_size for f in Path(name).glob("*.safetensors")) for name in named)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(most, memory // (ROOM + TIMES * weights)))
 
 
 def _here(job: Callable, jobs: list[tuple]) -> Iterator[None]:
@@ -42,5 +53,7 @@ def run(job: Callable, jobs: list[tuple], title: str) -> None:
     address = settings.scheduler()
     done = cluster.run(address, _alone, [(job, arguments) for arguments in jobs]) if address else _here(job, jobs)
     look = {"unit": "run", "leave": False, "smoothing": 0.1, "mininterval": 1}
-    for _ in tqdm(done, total=len(jobs), desc=title, disable=not settings.show_progress(), **look):
-        pass
+    with warnings.catch_warnings():  # a process whose memory has grown ends after its run, another one takes its place
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+        for _ in tqdm(done, total=len(jobs), desc=title, disable=not settings.show_progress(), **look):
+            pass
