@@ -109,7 +109,7 @@ def _sequence(rng: random.Random, d: int) -> tuple[str, str]:
 
 
 def _reversal(rng: random.Random, d: int) -> tuple[str, str]:
-    names = rng.sample(NAMES, d + 1)
+    names = rng.sample(NAMES, d + 2)
     return f"Reverse {', '.join(names)}:", ", ".join(names[::-1])
 
 

@@ -25,8 +25,8 @@ def answer(prompt: str) -> str:
     question = prompt.removesuffix("\nAnswer:")
     for closing in gym.CLOSINGS[1:]:
         question = question.removesuffix(closing)
-    if question.startswith("How often"):
-        return str(question.rstrip("?").split()[-1].count("a"))
+    if question.startswith("Reverse "):
+        return ", ".join(question.removeprefix("Reverse ").removesuffix(":").split(", ")[::-1])
     if question.endswith(", ?"):
         terms = [int(t) for t in question.removesuffix(", ?").split(", ")]
         return str(2 * terms[3] - terms[2])

@@ -63,7 +63,7 @@ def test_sequences_go_on_as_they_began():
 def test_names_come_back_in_reverse():
     for item in some("word_sequence_reversal", 3):
         names = item.question.removeprefix("Reverse ").removesuffix(":").split(", ")
-        assert len(names) == 4 and item.answer.split(", ") == names[::-1]
+        assert len(names) == 5 and item.answer.split(", ") == names[::-1]
 
 
 @pytest.mark.parametrize("family, level", list(product(FAMILIES, LEVELS)))
