@@ -18,7 +18,7 @@ AXES = {"d": "level d trained on", "op": "operations trained on", "n": "training
 
 
 def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
-    """Return a figure of gain over d and n, a row per skill, a panel per base (as Fig. 5).
+    """Return a figure of gain over d and n, a row per skill, a panel per base (as Fig. 5); none for a pair without runs.
 
     Losses are purple. A box marks the best cell of each n; points with intervals are the ridge d*(n) by both
     estimators, hollow where most seeds have their optimum at an edge of the levels (censored).
@@ -30,9 +30,12 @@ def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
     skills, bases = (list(dict.fromkeys(gains[c])) for c in ("skill", "base"))
     size = fit(3.5 * len(bases)), 2.5 * len(skills) + 0.6
     fig, axes = plt.subplots(len(skills), len(bases), figsize=size, sharey="row", squeeze=False)
-    top = gains["gain"].abs().max()
+    top = max(gains["gain"].abs().max(), 0.01)
     for ax, (skill, base) in zip(axes.flat, product(skills, bases)):
         part, ridge = (t[(t["skill"] == skill) & (t["base"] == base)] for t in (gains, ridges))
+        if part.empty:
+            ax.axis("off")
+            continue
         table = part.pivot(index="n", columns="d", values="gain")
         text = table.map("{:+.2f}".format, na_action="ignore")
         image = cells(ax, table, text, va="bottom", origin="lower", cmap=SIGNED, vmin=-top, vmax=top)
