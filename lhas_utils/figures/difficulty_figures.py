@@ -18,10 +18,10 @@ AXES = {"d": "level d trained on", "op": "operations trained on", "n": "training
 
 
 def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
-    """Return a figure of gain over d and n, a row per skill, a panel per base (as Fig. 5); none for a pair without runs.
+    """Return a figure of gain over d and n, a row per skill, a panel per base (as Fig. 5).
 
-    Losses are purple. A box marks the best cell of each n; points with intervals are the ridge d*(n) by both
-    estimators, hollow where most seeds have their optimum at an edge of the levels (censored).
+    A pair without runs has no panel. Losses are red. A box marks the best cell of each n; points with intervals are the
+    ridge d*(n) by both estimators, hollow where most seeds have their optimum at an edge of the levels (censored).
 
     Args:
         gains: columns skill, base, n, d, gain (means over seeds).
