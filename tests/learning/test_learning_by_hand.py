@@ -182,7 +182,7 @@ def test_scores_are_means_over_examples_of_what_each_position_says(data, batch_s
     class StandIn(torch.nn.Module):
         """Its hidden states are the logits, found by the row."""
 
-        device = "cpu"
+        device, dtype = "cpu", torch.float32
 
         def __init__(self):
             super().__init__()

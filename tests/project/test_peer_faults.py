@@ -283,7 +283,7 @@ def test_lm_scores_over_prompt_and_answer_are_flattered(small, monkeypatch):
     knower.head.weight = torch.zeros(len(WORDS), 1)
 
     class Knower:
-        device, eval = "cpu", staticmethod(lambda: None)
+        device, dtype, eval = "cpu", torch.float32, staticmethod(lambda: None)
         get_output_embeddings, __call__ = staticmethod(lambda: knower.head), staticmethod(forward)
 
     got = score(Knower(), data)

@@ -83,7 +83,7 @@ FLIPS = [
     Change("learning/gemma.py", "TINY_STEPS, TINY_LR = 150", "TINY_STEPS, TINY_LR = 151", NONE),
     Change("learning/speed.py", "times: int = 3", "times: int = 4", NONE),
     Change("studies/levels.py", "steps: int = 40", "steps: int = 41", NONE),
-    Change("learning/forward.py", "LOGITS = 2**27", "LOGITS = 2**20", ALL),
+    Change("learning/forward.py", "LOGITS = 2**25", "LOGITS = 2**20", ALL),
     Change("learning/forward.py", "inputs[0]))", "inputs[0] * 2))", ALL),
     Change("learning/models.py", "2 * spec.hidden", "3 * spec.hidden", ALL),
     Change("learning/models.py", "lora_alpha=2 *", "lora_alpha=4 *", STAGES),

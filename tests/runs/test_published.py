@@ -30,7 +30,7 @@ THERE = [name for name in PUBLISHED if is_published(name)]
 
 def kind(spec) -> tuple:
     """Runs of one kind have the same columns; with `draws`, those of the difficulty study have a `sigma`."""
-    return (type(spec), bool(spec.draws)) if isinstance(spec, DifficultySpec) else (type(spec),)
+    return (type(spec), bool(spec.draws) if isinstance(spec, DifficultySpec) else type(spec.world))
 
 
 @pytest.fixture(scope="module")
