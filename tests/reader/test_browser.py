@@ -19,6 +19,7 @@ from lhas_utils.core import paths
 from lhas_utils.reader import site
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install selenium")
+from selenium.common.exceptions import StaleElementReferenceException  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
@@ -181,9 +182,12 @@ def test_a_student_edits_the_selector_and_sees_the_new_bar(browser, root, tmp_pa
             cell.source = cell.source.replace('PROFILE = "fast"', 'PROFILE = "smoke"')
     nbformat.write(nb, tmp_path / "work/08_your_selector.ipynb")
     with lab(root, tmp_path) as address:
-        wait = WebDriverWait(browser, 300, poll_frequency=1)
+        wait = WebDriverWait(browser, 300, poll_frequency=1, ignored_exceptions=[StaleElementReferenceException])
         browser.get(address)
-        wait.until(lambda b: b.find_elements(By.CSS_SELECTOR, ".jp-Notebook-cell"))[0].click()  # gives it the focus
+        # gives it the focus; cells are drawn anew while the page settles
+        wait.until(
+            lambda b: [cell.click() or cell for cell in b.find_elements(By.CSS_SELECTOR, ".jp-Notebook-cell")[:1]]
+        )
         wait.until(lambda b: (state(b) or {}).get("status") == "idle")
         command(browser, "notebook:run-all-cells")
         done = wait.until(finished)
