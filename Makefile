@@ -53,11 +53,13 @@ export PY := $(or $(CONDA),$(VENV))/bin/python
 
 # ---- how programs run --------------------------------------------------------------------------
 # One thread a process, no network, no screen, nothing written to the home folder; what a user's shell may hold is dropped.
+# Memory stays with a process (large pages, none given back): a tensor of 100 MB otherwise costs its page faults each time.
 SCRATCH := $(CURDIR)/build/home
 $(foreach name,OMP OPENBLAS MKL,$(eval export $(name)_NUM_THREADS := 1))
 $(foreach name,CONFIG DATA RUNTIME,$(eval export JUPYTER_$(name)_DIR := $$(SCRATCH)/jupyter/$(name)))
 export TOKENIZERS_PARALLELISM := false
 export PYTHONHASHSEED := 0
+export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1:glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=17179869184
 export PYTHONPATH := $(CURDIR)
 export MPLCONFIGDIR := $(SCRATCH)/matplotlib
 export IPYTHONDIR := $(SCRATCH)/ipython
@@ -69,8 +71,7 @@ export HOME := $(if $(shell [ -w "$${HOME:-}" ] && echo ok),$(value HOME),$(SCRA
 unexport MPLBACKEND JUPYTER_PATH PYTHONHOME PYTHONSTARTUP PYTHONWARNINGS PYTHONDONTWRITEBYTECODE PYTEST_ADDOPTS
 unexport HF_HUB_OFFLINE HF_DATASETS_OFFLINE TRANSFORMERS_OFFLINE
 ifeq ($(ONLINE),)
-export HF_HUB_OFFLINE := 1
-export HF_DATASETS_OFFLINE := 1
+$(foreach name,HUB DATASETS,$(eval export HF_$(name)_OFFLINE := 1))
 export HF_HOME ?= $(SCRATCH)/huggingface
 endif
 # JOBS=n also holds the runs to n processes; left alone, they take every core that this process may use.
@@ -193,8 +194,7 @@ build/%/.runs: $(NAMES:%=notebooks/%.ipynb) $(SOURCES) | environment
 
 $(OUT)/.summary: $(BUILT)
 	@$(if $(BUILT),,echo "no notebooks found in notebooks/" >&2; exit 1)
-	echo
-	$(LHAS) claims --profile $(PROFILE) && echo
+	echo && $(LHAS) claims --profile $(PROFILE) && echo
 	seconds=$$(( $$(date +%s) - $(START) ))
 	echo "Figures: $$(find $(FIGURES) -maxdepth 1 -name '*.pdf' 2> /dev/null | wc -l) in $(FIGURES)/   took $$((seconds / 60)).$$((seconds % 60 / 6)) min"
 	touch $@

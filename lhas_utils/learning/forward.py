@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
+import torch.nn.functional as F
 
-from .tokens import Encoded
+from .tokens import IGNORE, Encoded
 
 LOGITS = 2**25  # of a batch at most, 128 MiB in float32
+LARGE = 2**14  # a vocabulary whose sums need the order of memory
 TOKENS = 2**12  # likewise
 
 
@@ -41,6 +43,18 @@ def response_logits(model, batch: Encoded) -> tuple[torch.Tensor, torch.Tensor]:
     wanted = at[..., None]
     with precision(model), _before_vocabulary(model, lambda h: h.gather(1, wanted.expand(*at.shape, h.shape[-1]))):
         return model(input_ids=batch.input_ids.to(model.device), use_cache=False).logits, target
+
+
+def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the NLL of each token in nats, shape (n, R), of logits (n, R, V); 0 where the target is `IGNORE`.
+
+    Over a `LARGE` vocabulary the tokens are one row each: torch sums along a strided axis one by one, which at 262,144
+    words loses three digits, and copies the logits once more. Small ones keep the order that published rows have.
+    """
+    if logits.shape[-1] < LARGE:
+        return F.cross_entropy(logits.transpose(1, 2).float(), target, ignore_index=IGNORE, reduction="none")
+    rows = F.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), ignore_index=IGNORE, reduction="none")
+    return rows.view(target.shape)
 
 
 def last_hidden(model, batch: Encoded) -> torch.Tensor:

@@ -5,18 +5,16 @@ from math import cos, pi
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 
-from .forward import response_logits
+from .forward import cross_entropy, response_logits
 from .tokens import IGNORE, Encoded
 
 
 def token_nll(model, batch: Encoded) -> torch.Tensor:
     """Return the NLL of each response token given those before it in nats, shape (n, R); 0 after the last."""
-    logits, target = response_logits(model, batch)
-    return F.cross_entropy(logits.transpose(1, 2).float(), target, ignore_index=IGNORE, reduction="none")
+    return cross_entropy(*response_logits(model, batch))
 
 
 def example_loss(model, batch: Encoded) -> torch.Tensor:

@@ -2,9 +2,8 @@
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
-from .forward import batches, response_logits
+from .forward import batches, cross_entropy, response_logits
 from .tokens import IGNORE, Encoded
 
 METRICS = ("accuracy", "exact", "nll")
@@ -21,7 +20,7 @@ def score(model, data: Encoded, batch_size: int = 256) -> dict[str, float]:
     totals = np.zeros(3)
     for _, batch in batches(model, data, batch_size):
         logits, target = response_logits(model, batch)
-        nll = F.cross_entropy(logits.transpose(1, 2).float(), target, ignore_index=IGNORE, reduction="none").sum(1)
+        nll = cross_entropy(logits, target).sum(1)
         right, n = (logits.argmax(-1) == target).sum(1), (target != IGNORE).sum(1)
         totals += [float(v.double().sum()) for v in (right / n, right == n, nll / n)]
     return dict(zip(METRICS, (totals / len(data)).tolist()))

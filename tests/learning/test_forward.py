@@ -6,6 +6,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from lhas_utils.learning import IGNORE, Encoded, batches, encode, last_hidden, response_logits, with_lora, word_level
 from lhas_utils.learning import forward as module
+from lhas_utils.learning.forward import cross_entropy
 from lhas_utils.worlds import WorldSpec
 from lhas_utils.worlds.symbols import DIALECT
 
@@ -51,6 +52,22 @@ def test_responses_in_several_pieces_are_all_found():
     labels = torch.where(torch.tensor([0, 0, 1, 0, 0, 1, 1, 0], dtype=torch.bool)[None], ids, IGNORE)
     at, target = Encoded(ids, labels).responses()
     assert at.tolist() == [[1, 4, 5]] and target.tolist() == [[2, 5, 6]]
+
+
+@pytest.mark.parametrize("V", [90, module.LARGE, 262_144])
+def test_a_token_costs_its_nll_whatever_the_size_of_the_vocabulary(V):
+    rng = torch.Generator().manual_seed(V)
+    logits = (3 * torch.randn(2, 3, V, generator=rng)).requires_grad_()
+    target = torch.randint(V, (2, 3), generator=rng)
+    target[0, 2] = IGNORE
+    nll = cross_entropy(logits, target)
+    exact = logits.detach().double()
+    exact = exact.logsumexp(-1) - exact.gather(-1, target.clamp(min=0)[..., None])[..., 0]
+    torch.testing.assert_close(nll.double(), exact * (target != IGNORE), rtol=1e-6, atol=2e-6)
+    nll.sum().backward()
+    assert not logits.grad[0, 2].any() and logits.grad[0, 1].abs().sum() > 1
+    half = cross_entropy(logits.detach().bfloat16(), target)
+    assert half.dtype == torch.float32 and half[0, 2] == 0
 
 
 @pytest.mark.parametrize("make", [llama, gpt2, lambda: with_lora(llama(), 2, 0)])

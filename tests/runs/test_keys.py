@@ -84,6 +84,7 @@ FLIPS = [
     Change("learning/speed.py", "times: int = 3", "times: int = 4", NONE),
     Change("studies/levels.py", "steps: int = 40", "steps: int = 41", NONE),
     Change("learning/forward.py", "LOGITS = 2**25", "LOGITS = 2**20", ALL),
+    Change("learning/forward.py", "LARGE = 2**14", "LARGE = 2**15", ALL),
     Change("learning/forward.py", "inputs[0]))", "inputs[0] * 2))", ALL),
     Change("learning/models.py", "2 * spec.hidden", "3 * spec.hidden", ALL),
     Change("learning/models.py", "lora_alpha=2 *", "lora_alpha=4 *", STAGES),
@@ -140,8 +141,7 @@ METRIC = '\n\ndef added(R):\n    """Return nothing of use."""\n    return 2 * R\
 SELECTOR = (
     '\n\n@selector\ndef added(ctx, budget, *, rng):\n    """Another one."""\n    return top_k(-ctx.loss, budget)\n'
 )
-TOKEN_NLL = """    logits, target = response_logits(model, batch)
-    return F.cross_entropy"""
+TOKEN_NLL = "    return cross_entropy(*response_logits(model, batch))"
 NEUTRAL = {
     "an added metric": [("analysis/metrics.py", None, METRIC)],
     "an added selector": [("selection/selectors.py", None, SELECTOR)],
