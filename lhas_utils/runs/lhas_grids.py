@@ -92,6 +92,23 @@ def proxies(profile: str) -> list[RunSpec]:
     return [s for world in PROXIES.values() for s in stage_runs(profile, ("lhas",), seeds(profile, 1, 8), world)]
 
 
+JUDGES = (0.0, 1.0, 3.0, 10.0)  # standard deviation of the error of Quality's judge; 1 is SkillWorld's
+LABEL_NOISE = (0.1, 0.3)  # SkillWorld's, and the map's
+
+
+def judges(profile: str) -> list[RunSpec]:
+    """Quality by better and worse judges where few and where many responses are wrong, beside Random and LHAS.
+
+    At SkillWorld's own noise and judge the runs stand in `table1`.
+    """
+    which, out = seeds(profile, 1, 12), []
+    for noise, error in product(LABEL_NOISE if profile == "full" else LABEL_NOISE[:1], JUDGES):
+        arms = ("quality", "random", "lhas") if error == 1 else ("quality",)
+        if (noise, error) != (LABEL_NOISE[0], 1):
+            out += stage_runs(profile, arms, which, {"noise": noise, "judge_noise": error})
+    return out
+
+
 CELLS = {"duplicates": (0.0, 0.6), "imbalance": (0.0, 0.8), "noise": (0.0, 0.3), "budget": (0.05, 0.25)}
 ARMS = {  # arm of the map -> selector and its parameters
     "random": ("random", {}),

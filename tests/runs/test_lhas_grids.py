@@ -1,6 +1,7 @@
 """The grids of LHAS: the design of the tuning, its rounds, the map's cells and arms, the proxies."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations, product
 
 from lhas_utils.runs import (
@@ -16,7 +17,7 @@ from lhas_utils.runs import (
     specs,
     weights,
 )
-from lhas_utils.runs.lhas_grids import LEVELS
+from lhas_utils.runs.lhas_grids import JUDGES, LABEL_NOISE, LEVELS
 from lhas_utils.selection import lhas
 from lhas_utils.worlds import WorldSpec
 
@@ -89,6 +90,20 @@ def test_the_proxies_change_nothing_else():
     assert {(s.world.noise, s.world.duplicates, s.budget) for s in full} == {
         (WorldSpec().noise, WorldSpec().duplicates, 0.25)
     }
+
+
+def test_a_judge_errs_more_or_less_and_nothing_else_changes():
+    full = specs("judges", "full")
+    standing = {"noise": WorldSpec().noise, "judge_noise": WorldSpec().judge_noise}
+    assert standing == {"noise": LABEL_NOISE[0], "judge_noise": JUDGES[1]}
+    of = {}
+    for s in full:
+        of.setdefault((s.world.noise, s.world.judge_noise), set()).add((s.selector, s.seed))
+        assert s.params == () and replace(s.world, **standing) == WorldSpec()
+    assert set(of) == set(product(LABEL_NOISE, JUDGES)) - {(LABEL_NOISE[0], 1.0)}
+    quality = {("quality", s.seed) for s in specs("table1", "full") if s.selector == "quality"}
+    assert all(quality <= found for found in of.values()) and len(quality) == 12
+    assert {s for s, _ in of[LABEL_NOISE[1], 1.0]} == {"quality", "random", "lhas"}
 
 
 def test_the_ablations_are_those_named():
