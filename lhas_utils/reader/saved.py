@@ -6,6 +6,7 @@ import inspect
 import json
 import platform
 import re
+import symtable
 import textwrap
 from collections.abc import Callable
 from io import BytesIO
@@ -58,7 +59,7 @@ def source_of(select: Callable) -> str:
     functions: dict[str, str] = {}
 
     def visit(function: object, name: str) -> None:
-        if not isinstance(function, FunctionType) or function.__name__ == "<lambda>":
+        if not isinstance(function, FunctionType) or function.__code__.co_name == "<lambda>":
             raise _refuse(name, f"is {'a lambda' if inspect.isfunction(function) else f'a {type(function).__name__}'}")
         if function.__closure__:
             raise _refuse(name, f"reads {', '.join(function.__code__.co_freevars)} of the function around it")
@@ -67,8 +68,7 @@ def source_of(select: Callable) -> str:
         except (OSError, TypeError):
             raise _refuse(name, "has no text that could be found") from None
         functions[name] = ""  # its place is kept: what it reads comes before
-        used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
-        for other in sorted(used & set(function.__globals__)):
+        for other in sorted(_globals(symtable.symtable(text, name, "exec")) & set(function.__globals__)):
             if other not in {**imports, **constants, **functions}:
                 take(other, function.__globals__[other], name)
         del functions[name]
@@ -91,6 +91,12 @@ def source_of(select: Callable) -> str:
 
     visit(select, name_of(select))
     return "\n".join([*imports.values(), *constants.values()]) + "\n\n\n" + "\n\n".join(functions.values())
+
+
+def _globals(text: symtable.SymbolTable) -> set[str]:
+    """Return the global names that a text and the functions in it read; arguments and locals are none."""
+    own = {symbol.get_name() for symbol in text.get_symbols() if symbol.is_referenced() and symbol.is_global()}
+    return own.union(*map(_globals, text.get_children()))
 
 
 def _is_installed(module: str) -> bool:

@@ -113,10 +113,17 @@ def command(browser, name: str):
     browser.execute_script(f"window.jupyterapp.commands.execute('{name}')")
 
 
+def errors(s) -> str:
+    failed = [o for c in s["cells"] for o in c.get("outputs", []) if o["output_type"] == "error"]
+    return "; ".join(f"{o['ename']}: {o['evalue']}" for o in failed)
+
+
 def finished(browser):
+    """What there is once every cell has run, or one has failed: those below it never run."""
     s = state(browser)
     code = [c for c in s["cells"] if c["cell_type"] == "code"] if s else []
-    return s if code and s["status"] == "idle" and all(c["execution_count"] for c in code) else False
+    ended = code and s["status"] == "idle" and (errors(s) or all(c["execution_count"] for c in code))
+    return s if ended else False
 
 
 @contextlib.contextmanager
@@ -191,8 +198,7 @@ def test_a_student_edits_the_selector_and_sees_the_new_bar(browser, root, tmp_pa
         wait.until(lambda b: (state(b) or {}).get("status") == "idle")
         command(browser, "notebook:run-all-cells")
         done = wait.until(finished)
-        errors = [o for c in done["cells"] for o in c.get("outputs", []) if o["output_type"] == "error"]
-        assert not errors, json.dumps(errors)[:2000]
+        assert not errors(done)
         at = next(i for i, c in enumerate(done["cells"]) if "lu.compare(my_selector" in c["source"])
         assert bars(done["cells"][at]) == ["random", "gradient", "lhas", "my_selector"]
         sliders = browser.execute_script(
@@ -206,17 +212,15 @@ def test_a_student_edits_the_selector_and_sees_the_new_bar(browser, root, tmp_pa
         field = browser.find_elements(By.CSS_SELECTOR, ".jp-Notebook .jp-mod-active .cm-content")[0]
         field.click()
         ActionChains(browser).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL).perform()
-        # one line, so that the editor's own indentation cannot interfere
         field.send_keys(
-            "mine = lambda ctx, budget, *, rng: lu.top_k(ctx.quality, budget)",
+            "def my_quality(ctx, budget, *, rng): return lu.top_k(ctx.quality, budget)",
             Keys.ENTER,
-            'mine.__name__ = "my_quality"',
-            Keys.ENTER,
-            "my_selector = mine",
+            "my_selector = my_quality",
         )
         wait.until(lambda b: "my_quality" in state(b)["cells"][edited]["source"])
         command(browser, "notebook:run-all-cells")
         again = wait.until(lambda b: (s := finished(b)) and json.dumps(s["cells"][at]["outputs"]) != before and s)
+        assert not errors(again)
         assert bars(again["cells"][at])[-1] == "my_quality"
         assert any("image/png" in o.get("data", {}) for o in again["cells"][at]["outputs"])
         browser.execute_script(NOTEBOOK + "n.scrollToItem(arguments[0])", at)

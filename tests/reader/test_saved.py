@@ -14,6 +14,7 @@ from lhas_utils.reader import again, compare, run_again, saved
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 WEIGHT, TABLE = 0.25, pd.DataFrame({"x": [1]})
+ctx = TABLE  # as a notebook has one; a selector's own ctx is another
 
 
 def halved(x):
@@ -35,6 +36,11 @@ def around():
         return lu.top_k(weight * ctx.loss, budget)
 
     return inner
+
+
+def renamed(select, name):
+    select.__name__ = name
+    return select
 
 
 class Picker:
@@ -61,6 +67,7 @@ def test_the_text_has_what_the_selector_reads():
         (Picker(), "Picker is a Picker"),
         (functools.partial(own, share=1.0), "own is a partial"),
         (lambda ctx, n, *, rng: lu.top_k(ctx.loss, n), "<lambda> is a lambda"),
+        (renamed(lambda ctx, n, *, rng: lu.top_k(ctx.loss, n), "mine"), "mine is a lambda"),
     ],
 )
 def test_what_text_cannot_hold_is_refused(select, words):
