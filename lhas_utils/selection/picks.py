@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+NEAR = 2**14  # examples that a farthest-first traversal looks at between two looks at all of them
+
 
 def top_k(score, k: int) -> np.ndarray:
     """Return the indices of the k highest scores, highest first; ties keep pool order.
@@ -16,6 +18,42 @@ def top_k(score, k: int) -> np.ndarray:
     if np.isnan(score).any():
         raise ValueError(f"score: expected numbers; got NaN for example {np.flatnonzero(np.isnan(score))[0]}")
     return np.argsort(-score, kind="stable")[:k]
+
+
+def farthest_first(phi: np.ndarray, first: int, k: int) -> np.ndarray:
+    """Return k indices into phi (n, d): j_1 = `first`, then j_{m+1} = argmax_i min_{j in S_m} ||phi_i - phi_j||.
+
+    Distances to S_m only fall, so an old one bounds today's from above. Picks are made among the `NEAR` examples with
+    the largest bounds as long as none outside can be farther; then all learn of these picks by matrix products. Exact
+    but for ties that rounding makes. n k d operations, n d memory.
+    """
+    n, square, chosen = len(phi), (phi**2).sum(1), [first]
+    nearest = square - 2 * (phi @ phi[first]) + square[first]
+    nearest[first] = -np.inf
+    while len(chosen) < k:
+        among, bound, known = slice(None), -np.inf, len(chosen)
+        if n > NEAR:
+            among = np.argpartition(nearest, n - NEAR)[n - NEAR :]
+            bound = np.delete(nearest, among).max()
+        x, own, apart = phi[among], square[among], nearest[among]
+        names = np.arange(n)[among]
+        while len(chosen) < k and apart[j := int(apart.argmax())] >= bound:
+            chosen.append(int(names[j]))
+            np.minimum(apart, own - 2 * (x @ x[j]) + own[j], out=apart)
+            apart[j] = -np.inf
+        if n > NEAR:
+            _draw_near(nearest, phi, square, np.array(chosen[known:]))
+    return np.array(chosen)
+
+
+def _draw_near(nearest: np.ndarray, phi: np.ndarray, square: np.ndarray, new: np.ndarray) -> None:
+    """Lower the squared distances of all examples to the picks where a new pick is nearer, `NEAR` by 1024 at a time."""
+    for start in range(0, len(phi), NEAR):
+        rows = slice(start, start + NEAR)
+        for some in np.array_split(new, -(-len(new) // 1024)):
+            apart = square[rows, None] - 2 * (phi[rows] @ phi[some].T) + square[some]
+            np.minimum(nearest[rows], apart.min(1), out=nearest[rows])
+    nearest[new] = -np.inf
 
 
 def standardise(x) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..core import number
 from .context import squared_distances
-from .picks import top_k
+from .picks import farthest_first, top_k
 from .registry import selector
 
 PART = 10_000  # examples whose similarities are held at once
@@ -91,18 +91,11 @@ def diversity(ctx, budget, *, rng):
     """Diversity: farthest-first traversal of the frozen embeddings (Gonzalez 1985).
 
     j_1 is the example nearest the centroid (a fixed start), then
-    j_{k+1} = argmax_i min_{j in S_k} ||phi_i - phi_j||; a 2-approximation of k-center. n k d operations, n d memory.
+    j_{k+1} = argmax_i min_{j in S_k} ||phi_i - phi_j||; a 2-approximation of k-center (`farthest_first`).
     """
     phi = ctx.embedding
-    square = (phi**2).sum(1)
-    chosen = [int(squared_distances(phi, phi.mean(0, keepdims=True)).argmin())]
-    nearest = np.full_like(square, np.inf)
-    while len(chosen) < budget:
-        j = chosen[-1]
-        np.minimum(nearest, square - 2 * (phi @ phi[j]) + square[j], out=nearest)
-        nearest[j] = -np.inf
-        chosen.append(int(nearest.argmax()))
-    return np.array(chosen)
+    first = squared_distances(phi, phi.mean(0, keepdims=True)).argmin()
+    return farthest_first(phi, int(first), budget)
 
 
 @selector

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lhas_utils.core import ModelSpec
 from lhas_utils.learning import copy_of, create, encode, weights, word_level
-from lhas_utils.selection import SELECTORS, History, SelectionContext, selectors, top_k
+from lhas_utils.selection import SELECTORS, History, SelectionContext, picks, selectors, top_k
 from lhas_utils.worlds import WorldSpec, skill_world
 from lhas_utils.worlds.symbols import DIALECT
 from tests.selection.stub import Stub, pick, points
@@ -186,6 +186,23 @@ def test_diversity_is_farthest_first_from_the_centre():
     ctx = points(0, 1, 5, 10, 10.5)
     assert selectors.diversity(ctx, 3, rng=None).tolist() == [2, 4, 0]
     assert selectors.diversity(ctx, 5, rng=None).tolist() == [2, 4, 0, 1, 3]
+
+
+@pytest.mark.parametrize("near", [1, 3, 40, 200])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_farthest_are_found_among_few_as_among_all(monkeypatch, near, seed):
+    rng = np.random.default_rng(seed)
+    phi = rng.normal(size=(200, 5)) * rng.gamma(1, size=(200, 1))
+    phi[150:] = phi[:50]  # the same example twice
+    first, away = int(rng.integers(200)), np.linalg.norm(phi[:, None] - phi[None], axis=-1)
+    exact = [first]
+    while len(exact) < 120:
+        exact.append(int(away[:, exact].min(1).argmax()))
+    monkeypatch.setattr(picks, "NEAR", near)
+    found = picks.farthest_first(phi, first, 120)
+    assert (found % 150).tolist() == [i % 150 for i in exact] and len(set(found)) == 120
+    assert len(set(picks.farthest_first(phi, first, 200))) == 200
+    assert picks.farthest_first(phi, first, 1).tolist() == [first]
 
 
 def test_diversity_is_within_twice_the_best_covering_radius():
