@@ -125,15 +125,21 @@ def with_differences(runs: pd.DataFrame, metrics: Sequence[str], by: Sequence[st
     return pd.concat([runs.assign(minus="nothing"), *(d.assign(minus="random") for d in paired)], ignore_index=True)
 
 
-def minus_random(intervals: pd.DataFrame, by: str, metric: str, selector: str = "alignment") -> str:
+def minus_random(
+    intervals: pd.DataFrame, by: str, metric: str, selector: str = "alignment", order: Sequence[str] = ()
+) -> str:
     """Return a selector's mean minus Random's per condition, in words for a caption.
+
+    Args:
+        intervals: columns selector, `by`, metric, mean. order: of the conditions; that of the table by default.
 
     >>> rows = [("lhas", "10 %", "m", 0.5), ("random", "10 %", "m", 0.25)]
     >>> minus_random(pd.DataFrame(rows, columns=["selector", "b", "metric", "mean"]), "b", "m", "lhas")
     '10 % +0.25'
     """
     part = intervals[intervals["metric"] == metric]
-    mean = part.pivot(index=by, columns="selector", values="mean").loc[list(dict.fromkeys(part[by]))]
+    mean = part.pivot(index=by, columns="selector", values="mean")
+    mean = mean.reindex([name for name in order or dict.fromkeys(part[by]) if name in mean.index])
     return ", ".join(f"{name} {d:+.2f}" for name, d in (mean[selector] - mean["random"]).dropna().items())
 
 

@@ -1,5 +1,6 @@
 """The one place where a claim becomes text: terminal, notebook 09, README and site show the same record."""
 
+import re
 import textwrap
 from typing import NamedTuple
 
@@ -171,7 +172,8 @@ def records() -> list[Record]:
 def _wrapped(text: str, first: str = "", later: str = "    ") -> str:
     """Return a text in lines of `WIDTH` that break between words, with one indent for the first and one for others."""
     indent = {"initial_indent": first, "subsequent_indent": later}
-    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False, **indent)
+    kept = re.sub(r"\bp ([=<]) ", "p\xa0\\1\xa0", text)  # a p-value stays on one line
+    return textwrap.fill(kept, WIDTH, break_long_words=False, break_on_hyphens=False, **indent).replace("\xa0", " ")
 
 
 def _field(label: str, text: str, width: int = 10) -> list[str]:

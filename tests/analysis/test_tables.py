@@ -96,6 +96,7 @@ def test_minus_random_keeps_the_order_of_the_conditions():
     table = pd.DataFrame(rows, columns=["selector", "b", "metric", "mean"])
     table.loc[table["selector"] == "alignment", "mean"] -= 0.2
     assert analysis.minus_random(table, "b", "m") == "50 % -0.20, 10 % -0.20"
+    assert analysis.minus_random(table, "b", "m", order=["10 %", "25 %", "50 %"]) == "10 % -0.20, 50 % -0.20"
 
 
 def test_the_arms_of_the_baselines_have_names():
