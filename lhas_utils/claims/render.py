@@ -17,8 +17,7 @@ _PRINTED = {  # quantity of a contrast -> the printed table that has it
     **dict.fromkeys(("entropy", "difficulty", "quality", "concentration"), quoted.TABLE2),
 }
 HEADER = (
-    "| id | claim | where | weakest effect [95 % interval] | p | seeds | verdict | stands on |\n"
-    "|---|---|---|---|---|---|---|---|"
+    "| id | claim | weakest effect [95 % interval] | p | seeds | verdict | stands on |\n|---|---|---|---|---|---|---|"
 )
 WIDTH = 100
 
@@ -228,7 +227,7 @@ def line(r: Record) -> str:
 def markdown_row(r: Record) -> str:
     """Return a record as a row of the Markdown table whose first lines are `HEADER`."""
     p = r.p.removeprefix("p = ").removeprefix("p ")
-    cells = (r.claim, r.statement, r.where, r.effect, p, r.seeds or "", r.verdict, r.stands_on)
+    cells = (r.claim, f"{r.statement} ({r.where})", r.effect, p, r.seeds or "", r.verdict, r.stands_on)
     return f"| {' | '.join(map(str, cells))} |"
 
 
