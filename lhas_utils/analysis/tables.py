@@ -109,7 +109,7 @@ def whose(published: pd.DataFrame, specs: Sequence) -> str:
     if len(published):
         return f"Gemma 3 270M (published, {published['seed'].nunique()} seeds)"
     name, seeds = Path(specs[0].model.name).name, len({spec.seed for spec in specs})
-    return f"{name} ({'a small stand-in made here' if name == TINY else 'this run'}, {seeds} seed(s))"
+    return f"{name} ({'a small stand-in made here' if name == TINY else 'this run'}, {seeds} seed{'s' * (seeds > 1)})"
 
 
 def with_differences(runs: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] = ("score",)) -> pd.DataFrame:
