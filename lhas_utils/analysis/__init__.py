@@ -7,18 +7,20 @@ from .common_start import branched, known, trajectory
 from .gate import gate, gate_line, rises
 from .level_gate import difficulty_gate, learnt, level_reach
 from .lhas_map import cell_words, differences_by_cell, map_runs
-from .optimum import by_slice, difficulty_rows, difficulty_runs, grid, measures, per_run, ridge
+from .optimum import by_slice, difficulty_rows, difficulty_runs, grid, measures, per_run, ridge, with_a_peak
 from .scorecard import LEVELS, carded, first_gain, overlap, scorecard
 from .statistics import differences, readable
 from .summary import COMMON_START, arms, runs, summary
 from .tables import (
     TEXT_METRICS,
+    against_published,
     against_random,
     evidence,
     minus_random,
     save_table,
     text_summary,
     text_table,
+    whose,
     with_differences,
 )
 from .tuning import choice, halving

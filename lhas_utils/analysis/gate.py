@@ -67,13 +67,13 @@ def gate(rows: pd.DataFrame, metric: str = "exact", rise: float = RISE) -> pd.Da
     return pd.DataFrame.from_dict(out, orient="index").rename_axis("stage")
 
 
-def gate_line(table: pd.DataFrame, metric: str = "exact match") -> str:
+def gate_line(table: pd.DataFrame, metric: str = "exact match", digits: int = 2) -> str:
     """Return a gate in words, fit to stand above a comparison of selectors.
 
     Args:
-        table: of `gate`. metric: what its gains are gains in.
+        table: of `gate`. metric: what its gains are gains in. digits: of a gain.
     """
-    gains = ", ".join(f"{name} {gain:+.2f}" for name, gain in table["gain"].items())
+    gains = ", ".join(f"{name} {gain:+.{digits}f}" for name, gain in table["gain"].items())
     failed = ", ".join(table.index[~table["passes"]])
     harm = "there selectors may differ in the harm they do more than in what they teach"
     verdict = f"FAILS at {failed}; {harm}" if failed else "passes"

@@ -85,19 +85,21 @@ def tally(words: pd.DataFrame, quantity: str = "long_horizon") -> pd.DataFrame:
 
 
 def verdict(words: pd.DataFrame, b: str, a: str = "lhas", quantity: str = "long_horizon") -> str:
-    """Return in words whether a is better than b somewhere on the map, never, or nowhere for sure.
+    """Return in words in how many cells of the map a is better than b, worse, equivalent, and not told apart.
 
-    Somewhere: it pays in at least one cell. Never: it is equivalent or costs in every cell.
+    Raises:
+        ValueError: for a pair that is not on the map.
     """
     part = words[(words["metric"] == quantity) & (words["a"] == a) & (words["b"] == b)]
     if part.empty:
         known = ", ".join(dict.fromkeys(words["a"] + " - " + words["b"]))
         raise ValueError(f"verdict: expected a pair of the map, {known}; got {a} - {b}")
     counts = {word: int((part["word"] == word).sum()) for word in WORDS}
-    said = "somewhere" if counts["pays"] else "nowhere for sure" if counts["open"] else "never"
-    numbers = ", ".join(f"{word} {count}" for word, count in counts.items())
-    name = {"lhas": "LHAS"}.get(a, a)
-    return f"{name} against {b}: better {said} ({len(part)} cells: {numbers}; Holm over the cells)."
+    name, other = ({"lhas": "LHAS"}.get(arm, arm) for arm in (a, b))
+    other = f"itself {other}" if other.startswith("with") else other
+    told = f"better in {counts['pays']}, worse in {counts['costs']} of {len(part)} cells"
+    rest = f"equivalent in {counts['equivalent']}, open in {counts['open']}"
+    return f"{name} against {other}: {told} ({rest}; Holm over the cells)."
 
 
 def best_elsewhere(runs: pd.DataFrame, a: str, b: str, quantity: str = "long_horizon") -> np.ndarray:

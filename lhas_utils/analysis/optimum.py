@@ -187,6 +187,17 @@ def ridge(runs: pd.DataFrame, **setting: object) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["n", "estimator", "d_star", "low", "high", "at_edge", "n_seeds"])
 
 
+def with_a_peak(ridges: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a ridge whose gains differ from level to level; where all are equal there is no optimum.
+
+    Args:
+        ridges: columns skill, base, n and others. gains: columns skill, base, n, d, gain (means over seeds).
+    """
+    each = gains.groupby(["skill", "base", "n"])["gain"]
+    peak = (each.max() > each.min()).rename("peak")
+    return ridges[ridges.join(peak, on=["skill", "base", "n"])["peak"].to_numpy(bool)].reset_index(drop=True)
+
+
 def held_out_best(values: ArrayLike) -> np.ndarray:
     """Return, per seed, the gain of the cell that is best on the mean of the other seeds, shape (S,).
 

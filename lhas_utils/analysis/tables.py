@@ -1,17 +1,21 @@
 """Tables of intervals: written beside the figures, read back as evidence, and put into words."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 
 from ..core import WHOLE, paths, write
+from ..learning import TINY
 from ..runs import to_csv
 from .statistics import differences, interval, table
 from .summary import summary
 
 INTERVALS = ("metric", "mean", "low", "high", "n_seeds")
 TEXT_METRICS = ("current", "future_auc", "forgetting", "ood")  # of Table 1, in token accuracy and again in nats
+INSIDE = "means inside the published interval, widened for this run's seeds"
 
 
 class Origin(Protocol):
@@ -35,14 +39,36 @@ def _published(name: str, by: Sequence[str]) -> pd.DataFrame:
     return found
 
 
+def against_published(published: pd.DataFrame, own: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Return the published intervals widened to what the mean of a run's own seeds may be, and whether it lies there.
+
+    An interval of n seeds, mean -+ h, becomes mean -+ h sqrt(1 + n / m) for a run of m other seeds: its prediction
+    interval, outside of which 1 in 20 such means falls by chance. A mean equal in six digits is inside.
+
+    Args:
+        published, own: columns `keys`, mean, low, high, n_seeds. keys: columns that name a row.
+
+    Returns:
+        The rows of both with a published mean: `published`'s columns with low and high widened, mean_run, n_seeds_run,
+        inside.
+    """
+    run = own[[*keys, "mean", "n_seeds"]].rename(columns={"mean": "mean_run", "n_seeds": "n_seeds_run"})
+    both = published.dropna(subset=["mean"]).merge(run, on=list(keys))
+    widen = (1 + both["n_seeds"] / both["n_seeds_run"].clip(lower=1)) ** 0.5
+    low = both["mean"] - widen * (both["mean"] - both["low"])
+    high = both["mean"] + widen * (both["high"] - both["mean"])
+    equal = np.isclose(both["mean_run"], both["mean"], rtol=1e-5, atol=1e-9)
+    return both.assign(low=low, high=high, inside=both["mean_run"].between(low, high) | equal)
+
+
 def evidence(
     runs: pd.DataFrame, name: str, metrics: Sequence[str], by: list[str], setup: Origin
 ) -> tuple[pd.DataFrame, str]:
     """Return the intervals to show for one experiment, and where they come from.
 
     The `full` profile, and `published` from the published rows, write them (`data/name.csv`). A smaller profile runs
-    a slice of one or two seeds or none: it shows the published table and says how many of its own means lie in the
-    published range; before anything is published it shows its own.
+    a slice of a few seeds or none: it shows the published table and says how many of its own means lie inside the
+    published interval, widened for its seeds (`against_published`); before anything is published it shows its own.
 
     Args:
         runs: one row per run, possibly empty.
@@ -67,12 +93,23 @@ def evidence(
     seeds = sorted({published["n_seeds"].min(), published["n_seeds"].max()})
     sentence = f"{name}: published run, {' to '.join(map(str, seeds))} seeds"
     if len(own):
-        both = published.merge(own, on=[*by, "metric"], suffixes=("", "_own"))
-        spread = 3 * (both["high"] - both["low"]).clip(lower=0.02)
-        near = ((both["mean_own"] - both["mean"]).abs() <= spread).mean()
+        inside = against_published(published, own, [*by, "metric"])["inside"]
         seeds = int(own["n_seeds"].max())
-        sentence += f"; this run's slice of {seeds} seed(s) agrees in {near:.0%} of {len(both)} means"
+        sentence += f"; of this run's slice of {seeds} seed(s) {inside.sum()} of {len(inside)} {INSIDE}"
     return published, sentence
+
+
+def whose(published: pd.DataFrame, specs: Sequence) -> str:
+    """Return in words which language model's numbers are shown: the published one's, or this run's by its name.
+
+    Args:
+        published: published rows of the real model; none where they are not there, and this run's are shown.
+        specs: this run's specs, each with a `model` and a `seed`.
+    """
+    if len(published):
+        return f"Gemma 3 270M (published, {published['seed'].nunique()} seeds)"
+    name, seeds = Path(specs[0].model.name).name, len({spec.seed for spec in specs})
+    return f"{name} ({'a small stand-in made here' if name == TINY else 'this run'}, {seeds} seed{'s' * (seeds > 1)})"
 
 
 def with_differences(runs: pd.DataFrame, metrics: Sequence[str], by: Sequence[str] = ("score",)) -> pd.DataFrame:
@@ -88,15 +125,21 @@ def with_differences(runs: pd.DataFrame, metrics: Sequence[str], by: Sequence[st
     return pd.concat([runs.assign(minus="nothing"), *(d.assign(minus="random") for d in paired)], ignore_index=True)
 
 
-def minus_random(intervals: pd.DataFrame, by: str, metric: str, selector: str = "alignment") -> str:
+def minus_random(
+    intervals: pd.DataFrame, by: str, metric: str, selector: str = "alignment", order: Sequence[str] = ()
+) -> str:
     """Return a selector's mean minus Random's per condition, in words for a caption.
+
+    Args:
+        intervals: columns selector, `by`, metric, mean. order: of the conditions; that of the table by default.
 
     >>> rows = [("lhas", "10 %", "m", 0.5), ("random", "10 %", "m", 0.25)]
     >>> minus_random(pd.DataFrame(rows, columns=["selector", "b", "metric", "mean"]), "b", "m", "lhas")
     '10 % +0.25'
     """
     part = intervals[intervals["metric"] == metric]
-    mean = part.pivot(index=by, columns="selector", values="mean").loc[list(dict.fromkeys(part[by]))]
+    mean = part.pivot(index=by, columns="selector", values="mean")
+    mean = mean.reindex([name for name in order or dict.fromkeys(part[by]) if name in mean.index])
     return ", ".join(f"{name} {d:+.2f}" for name, d in (mean[selector] - mean["random"]).dropna().items())
 
 

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from ..analysis import against_published
+from ..analysis.tables import INSIDE, INTERVALS
 from ..core import columns, paths
 from ..runs import PUBLISHED, from_csv, is_published, missing, published, results, specs, to_csv
 
-_INTERVALS = {"metric", "mean", "low", "high", "n_seeds"}
+_INTERVALS = set(INTERVALS)
 
 
 def _by_run(rows: pd.DataFrame, settings: list[str]) -> dict[tuple, pd.DataFrame]:
@@ -55,8 +57,8 @@ def verify(profile: str) -> pd.DataFrame:
     """Compare a run's tables with the published ones, metric by metric.
 
     Returns:
-        DataFrame table, name, metric, published interval, this run's mean, `inside` (the mean lies in the published
-        95 % interval widened to this run's own smaller number of seeds).
+        DataFrame table, name, metric, published mean and widened interval, this run's mean, `inside`
+        (`analysis.against_published`).
 
     Raises:
         ValueError: where this run has no tables yet, or of other conditions than the published ones.
@@ -71,22 +73,13 @@ def verify(profile: str) -> pd.DataFrame:
         if lacking := set(published.columns) - set(own.columns):
             what = f"expected the columns {', '.join(sorted(lacking))}; got {', '.join(own.columns)}"
             raise ValueError(f"{mine.relative_to(paths.ROOT)}: {what}; run `make all PROFILE={profile}` again")
-        both = published.merge(own, on=keys, suffixes=("", "_run"))
-        widen = (1 + both["n_seeds"] / both["n_seeds_run"].clip(lower=1)) ** 0.5
-        compared = {
-            "table": path.stem,
-            "name": both[keys[0]],
-            "metric": both["metric"],
-            "published": both["mean"],
-            "low": both["mean"] - widen * (both["mean"] - both["low"]),
-            "high": both["mean"] + widen * (both["high"] - both["mean"]),
-            "this run": both["mean_run"],
-        }
-        out.append(pd.DataFrame(compared).assign(inside=lambda t: t["this run"].between(t["low"], t["high"])))
+        both = against_published(published, own, keys).assign(table=path.stem, name=lambda t: t[keys[0]])
+        both = both.rename(columns={"mean": "published", "mean_run": "this run"})
+        out.append(both[["table", "name", "metric", "published", "low", "high", "this run", "inside"]])
     if not out:
         where = paths.data(profile).relative_to(paths.ROOT)
         raise ValueError(f"nothing to compare: expected tables in {where}; run `make all PROFILE={profile}` first")
-    return pd.concat(out, ignore_index=True).dropna(subset=["published"])
+    return pd.concat(out, ignore_index=True)
 
 
 def show_verify(profile: str) -> None:
@@ -100,6 +93,5 @@ def show_verify(profile: str) -> None:
     if len(outside):
         print(outside.drop(columns="inside").round(3).to_string(index=False))
     for name, part in table.groupby("table"):
-        inside = f"{int(part['inside'].sum()):4} of {len(part):4} means inside the published interval"
-        print(f"{name:20} {inside}, widened for this run's seeds")
+        print(f"{name:20} {int(part['inside'].sum()):4} of {len(part):4} {INSIDE}")
     print("A prediction interval for the mean of fewer seeds: about 1 in 20 values falls outside by chance.")

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..analysis import runs, statistics
-from ..core import choose
-from ..runs import is_published
+from ..core import choose, columns
+from ..runs import ABLATIONS, as_text, is_published
+from ..studies import RunSpec
 from .contract import CHECKS, SCORES, get
 
 RELATIVE = ["run", "adaptation_tokens", "censored"]  # what a run owes to the experiment that it stands in
+_ARMS = {"": "as it is"} | {as_text(params): label for label, params in ABLATIONS.items()}
+_KNOBS = {"noise": "label noise", "alignment": "stage alignment", "reselect": "choices a stage", "match": "equal"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,37 @@ def named(spec: dict) -> str:
     if minus := spec.get("minus"):
         name += f", more than {_name(minus['a'])} against {_name(minus['b'])}"
     return name
+
+
+def _setting(key: str, value: object) -> str:
+    if key == "params":
+        return _ARMS.get(value, value)
+    if key == "rank":
+        return "full fine-tuning" if value is None else f"LoRA rank {value}"
+    return f"{_KNOBS.get(key, key)} {value}".replace("_", " ")
+
+
+def readable(spec: dict) -> str:
+    """Return a contrast in words, such as `long_horizon: lhas (as it is) > lhas (without coverage)`.
+
+    What all sides share stands once, at the end; a default that no other side changes is left out.
+    """
+    usual = columns(RunSpec("random", 0))
+    pairs = [spec, *filter(None, [spec.get("minus")])]
+    sides = [{"selector": s} if isinstance(s, str) else s for pair in pairs for s in (pair["a"], pair["b"])]
+    values = {key: {side.get(key, usual.get(key)) for side in sides} for side in sides for key in side}
+    shared = [k for k in values if k != "selector" and len(values[k]) == 1 and all(k in side for side in sides)]
+
+    def told(side):
+        own = {k: v for k, v in side.items() if k != "selector" and len(values[k]) > 1}
+        extra = ", ".join(_setting(k, v) for k, v in own.items())
+        return f"{side['selector']} ({extra})" if extra else side["selector"]
+
+    a, b, *minus = map(told, sides)
+    sign = {"greater": ">", "less": "<"}[spec["direction"]]
+    name = f"{spec['quantity']}: {a} {sign} {b}" + (f", more than {minus[0]} against {minus[1]}" if minus else "")
+    same = ", ".join(_setting(k, next(iter(values[k]))) for k in shared if values[k] != {""})
+    return name + (f", {'all' if minus else 'both'} with {same}" if same else "")
 
 
 def contrast(runs: pd.DataFrame, spec: dict, smallest: float, margin: float = 0.0) -> Effect | None:

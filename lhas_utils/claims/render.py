@@ -1,5 +1,6 @@
 """The one place where a claim becomes text: terminal, notebook 09, README and site show the same record."""
 
+import re
 import textwrap
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import pandas as pd
 
 from . import quoted
 from .contract import SEEDLESS, contract, get
-from .effects import Effect
+from .effects import Effect, named, readable
 from .publish import published_verdicts
 
 _PRINTED = {  # quantity of a contrast -> the printed table that has it
@@ -16,10 +17,9 @@ _PRINTED = {  # quantity of a contrast -> the printed table that has it
     **dict.fromkeys(("entropy", "difficulty", "quality", "concentration"), quoted.TABLE2),
 }
 HEADER = (
-    "| id | claim | where | weakest effect [95 % interval] | p | seeds | verdict | stands on |\n"
-    "|---|---|---|---|---|---|---|---|"
+    "| id | claim | weakest effect [95 % interval] | p | seeds | verdict | stands on |\n|---|---|---|---|---|---|---|"
 )
-WIDTH = 116
+WIDTH = 100
 
 
 class Record(NamedTuple):
@@ -113,6 +113,14 @@ def change_of_mind(claim: str, verdict: str | None) -> str:
     }.get(verdict, "; ".join(f"{found}: {word}" for found, word in ways if found))
 
 
+def in_words(claim: str, said: str) -> str:
+    """Return a text with the names of a claim's contrasts (`effects.named`) put into words (`effects.readable`)."""
+    words = {named(spec): readable(spec) for spec in get(claim).get("contrasts", ())}
+    for name in sorted(words, key=len, reverse=True):
+        said = said.replace(name, words[name])
+    return said
+
+
 def record(claim: str, table: pd.DataFrame | None = None) -> Record:
     """Return what is shown of a claim.
 
@@ -128,6 +136,8 @@ def record(claim: str, table: pd.DataFrame | None = None) -> Record:
     if known and row["stands_on"]:
         stands = ", ".join(filter(None, [row["stands_on"], {"yes": "firm"}.get(row["firm"], row["firm"])]))
     evidence = ", ".join(filter(None, [effect, p, counted(row["n_seeds"]) if known else ""]))
+    part = in_words(claim, row["part"]) if known else ""
+    note = entry.get("note", "") if row is None or pd.isna(row["note"]) else in_words(claim, row["note"])
     return Record(
         claim=claim,
         statement=entry["statement"],
@@ -141,13 +151,13 @@ def record(claim: str, table: pd.DataFrame | None = None) -> Record:
         effect=effect,
         p=p,
         seeds=int(row["n_seeds"]) if known else 0,
-        part=row["part"] if known else "",
-        evidence=f"{evidence}; weakest part: {row['part']}" if known else "",
+        part=part,
+        evidence=f"{evidence}; weakest part: {part}" if known else "",
         smallest=", ".join(f"{size:g} {metric}" for metric, size in entry.get("smallest", {}).items()),
         quoted="; ".join(quoted_effects(claim)),
         verdict=verdict or "not published yet",
         stands_on=stands,
-        note=entry.get("note", "") if row is None or pd.isna(row["note"]) else row["note"],
+        note=note,
         change=change_of_mind(claim, verdict),
     )
 
@@ -158,9 +168,15 @@ def records() -> list[Record]:
     return [record(claim, table) for claim in contract()]
 
 
-def _field(label: str, text: str) -> list[str]:
-    indent = {"initial_indent": "    ", "subsequent_indent": " " * 15}
-    return [textwrap.fill(f"{label:10} {text}", WIDTH, **indent)] if text else []
+def _wrapped(text: str, first: str = "", later: str = "    ") -> str:
+    """Return a text in lines of `WIDTH` that break between words, with one indent for the first and one for others."""
+    indent = {"initial_indent": first, "subsequent_indent": later}
+    kept = re.sub(r"\bp ([=<]) ", "p\xa0\\1\xa0", text)  # a p-value stays on one line
+    return textwrap.fill(kept, WIDTH, break_long_words=False, break_on_hyphens=False, **indent).replace("\xa0", " ")
+
+
+def _field(label: str, text: str, width: int = 10) -> list[str]:
+    return [_wrapped(f"{label:{width}} {text}", "    ", " " * (width + 5))] if text else []
 
 
 def ruled(r: Record) -> str:
@@ -170,7 +186,7 @@ def ruled(r: Record) -> str:
 
 def text(r: Record) -> str:
     """Return a record as a short paragraph for the terminal."""
-    head = textwrap.fill(f"{r.claim}  {ruled(r)}: {r.statement}", WIDTH, subsequent_indent="    ")
+    head = _wrapped(f"{r.claim}  {ruled(r)}: {r.statement}")
     minutes = f"   ({r.minutes} min)" if r.minutes else ""
     where = f"{r.where}; notebook {r.notebook}" + (f", {r.figure}" if r.figure else "")
     fields = {
@@ -198,7 +214,7 @@ def background(r: Record) -> str:
 
 def parts_text(r: Record) -> str:
     """Return a record with all its parts and the paper's numbers, for the terminal."""
-    head = textwrap.fill(f"{r.claim}  {r.statement}", WIDTH, subsequent_indent="    ")
+    head = _wrapped(f"{r.claim}  {r.statement}")
     fields = {"effect": r.evidence, "parts": r.note, "paper": r.quoted}
     return "\n".join([head, *(line for label, said in fields.items() for line in _field(label, said))])
 
@@ -211,7 +227,7 @@ def line(r: Record) -> str:
 def markdown_row(r: Record) -> str:
     """Return a record as a row of the Markdown table whose first lines are `HEADER`."""
     p = r.p.removeprefix("p = ").removeprefix("p ")
-    cells = (r.claim, r.statement, r.where, r.effect, p, r.seeds or "", r.verdict, r.stands_on)
+    cells = (r.claim, f"{r.statement} ({r.where})", r.effect, p, r.seeds or "", r.verdict, r.stands_on)
     return f"| {' | '.join(map(str, cells))} |"
 
 
@@ -223,15 +239,17 @@ def run_text(r: Record, found: list[Effect], words: dict[str, str], said: str) -
         words: metric -> verdict.
         said: how the run compares with the published effect; empty where there is nothing to compare.
     """
-    lines = [f"{r.claim}  {r.statement}  ({r.where})"]
+    fields = []
     for e in found:
         p = probability(e.p if e.n_seeds else np.nan)
         told = ", ".join(filter(None, [shown(e.effect, e.low, e.high), p, counted(e.n_seeds)]))
-        lines.append(f"    this run    {e.name}: {told}")
+        fields.append(("this run", f"{in_words(r.claim, e.name)}: {told}"))
     if said:
         told = ", ".join(filter(None, [r.effect, r.p, counted(r.seeds)]))
-        lines.append(f"    published   {r.part}: {told}; {said}")
-    lines.append(f"    verdict     {r.note if r.kind == 'out of scope' else ruled(r)}")
+        fields.append(("published", f"{r.part}: {told}; {said}"))
+    fields.append(("verdict", r.note if r.kind == "out of scope" else ruled(r)))
     if len(words) > 1:
-        lines.append(f"    by metric   {', '.join(f'{metric} {word}' for metric, word in words.items())}")
-    return "\n".join([*lines, f"    would change our mind: {r.change}"])
+        fields.append(("by metric", ", ".join(f"{metric} {word}" for metric, word in words.items())))
+    fields.append(("would change our mind:", r.change))
+    head = _wrapped(f"{r.claim}  {r.statement}  ({r.where})")
+    return "\n".join([head, *(line for label, told in fields for line in _field(label, told, 11))])

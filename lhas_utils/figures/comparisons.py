@@ -129,7 +129,9 @@ def differences(intervals: pd.DataFrame, metrics: list[str], against: str = "Ran
 
 
 def true_effect(intervals: pd.DataFrame) -> Figure:
-    """Return a figure of each selector's rank correlation with the measured effects; dotted: their reliability.
+    """Return a figure of each selector's rank correlation with the measured effects.
+
+    Dotted is the square root of their reliability, about what the true effects themselves would reach.
 
     Args:
         intervals: columns selector, target (now, last, final), mean, low, high; selector also holds
@@ -143,7 +145,7 @@ def true_effect(intervals: pd.DataFrame) -> Figure:
     reliability = intervals[intervals["selector"] == "reliability"].set_index("target")["mean"]
     for ax, (target, title) in zip(fig.axes, titles.items()):
         ax.axvline(0, color="0.6", lw=0.8, zorder=0)
-        ax.axvline(reliability[target], color="0.6", lw=0.8, ls=":", zorder=0)
+        ax.axvline(np.sqrt(reliability[target]), color="0.6", lw=0.8, ls=":", zorder=0)
         ax.set_title(title, fontsize=8)
     return fig
 

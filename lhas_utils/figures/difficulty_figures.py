@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from ..analysis import with_a_peak
 from .maps import SIGNED, cells
 from .style import COLUMN, PAGE, fit, interval, legend_below
 
@@ -22,6 +23,7 @@ def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
 
     A pair without runs has no panel. Losses are red. A box marks the best cell of each n; points with intervals are the
     ridge d*(n) by both estimators, hollow where most seeds have their optimum at an edge of the levels (censored).
+    Neither is drawn at an n whose cells are all equal.
 
     Args:
         gains: columns skill, base, n, d, gain (means over seeds).
@@ -30,7 +32,7 @@ def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
     skills, bases = (list(dict.fromkeys(gains[c])) for c in ("skill", "base"))
     size = fit(3.5 * len(bases)), 2.5 * len(skills) + 0.6
     fig, axes = plt.subplots(len(skills), len(bases), figsize=size, sharey="row", squeeze=False)
-    top = max(gains["gain"].abs().max(), 0.01)
+    top, ridges = max(gains["gain"].abs().max(), 0.01), with_a_peak(ridges, gains)
     for ax, (skill, base) in zip(axes.flat, product(skills, bases)):
         part, ridge = (t[(t["skill"] == skill) & (t["base"] == base)] for t in (gains, ridges))
         if part.empty:
@@ -39,7 +41,8 @@ def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
         table = part.pivot(index="n", columns="d", values="gain")
         text = table.map("{:+.2f}".format, na_action="ignore")
         image = cells(ax, table, text, va="bottom", origin="lower", cmap=SIGNED, vmin=-top, vmax=top)
-        for row, best in enumerate(table.to_numpy().argmax(1)):
+        for row in np.flatnonzero(table.max(axis=1) > table.min(axis=1)):
+            best = table.iloc[row].argmax()
             ax.add_patch(Rectangle((best - 0.47, row - 0.46), 0.94, 0.92, fill=False, ec="k", lw=1.6))
         for _, place in ridge.iterrows():
             lower, marker = RIDGE[place["estimator"]]
@@ -48,7 +51,8 @@ def heatmaps(gains: pd.DataFrame, ridges: pd.DataFrame) -> Figure:
             hollow = 2 * place["at_edge"] > place["n_seeds"]
             look = {"color": "k", "marker": marker, "mfc": "w" if hollow else "k", "mec": "k" if hollow else "w"}
             interval(ax, ends, table.index.get_loc(place["n"]) - lower, **look)
-        ax.set(title=f"{skill}, {base} base", xlabel=AXES["d"])
+        flat = "" if part["gain"].abs().any() else "\nno gain anywhere"
+        ax.set(title=f"{skill}, {base} base{flat}", xlabel=AXES["d"])
         if base == bases[0]:
             ax.set_ylabel(AXES["n"])
     looks = [{"marker": m, "mfc": "k", "label": f"$d^*$, {name}"} for name, (_, m) in RIDGE.items()]

@@ -11,13 +11,31 @@ def _common(a: BboxBase, b: BboxBase) -> float:
     return 0.0 if both is None else both.width * both.height
 
 
+def _joined(ax: Axes, places: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """Return the places with the names of points that coincide put into one label."""
+    groups: list[list[str]] = []
+    dots = dict(zip(places, ax.transData.transform(list(places.values()))))
+    for name, dot in dots.items():
+        near = (group for group in groups if np.hypot(*(dots[group[0]] - dot)) < 1)
+        group = next(near, None)
+        if group is None:
+            groups.append([name])
+        else:
+            group.append(name)
+    lines = [[", ".join(g[i : i + 2]) for i in range(0, len(g), 2)] for g in groups]
+    return {",\n".join(said): places[g[0]] for said, g in zip(lines, groups)}
+
+
 def name_points(ax: Axes, places: dict[str, tuple[float, float]]) -> None:
     """Write labels beside their points, each where it covers least, stays inside and is nearest to its own point.
+
+    Points less than a pixel apart share one label, two names a line.
 
     Args:
         places: label -> (x, y) in data units; the points are drawn already.
     """
     ax.figure.draw_without_rendering()
+    places = _joined(ax, places)
     dots = ax.transData.transform(list(places.values()))
     taken = [Bbox.from_bounds(x - 7, y - 7, 14, 14) for x, y in dots]
     whiskers = (bar for drawn in ax.containers for bar in drawn.lines[2])

@@ -1,6 +1,7 @@
 """A figure on disk: PDF, PNG and a sidecar with the plotted numbers, caption, alt text, claims and digest."""
 
 import json
+import textwrap
 from collections.abc import Sequence
 from io import BytesIO
 from typing import Protocol
@@ -54,7 +55,7 @@ def save_figure(
         fig.savefig(image, format=kind, metadata=texts)
         write(folder / f"{name}.{kind}", image.getvalue())
     write(folder / f"{name}.json", json.dumps(sidecar, indent=1) + "\n")
-    print(f"{name}: {caption}")
+    print(textwrap.fill(f"{name}: {caption}", 100, subsequent_indent="    ", break_on_hyphens=False))
 
 
 def _plain(value):

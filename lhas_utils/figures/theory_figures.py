@@ -23,8 +23,8 @@ def counter_example(losses: pd.DataFrame, critical: float) -> Figure:
     fig, ax = plt.subplots(figsize=(COLUMN, 2.6))
     ax.plot(losses["eta"], losses["a"], color=BLUE, label="selection a (smaller inner product)")
     ax.plot(losses["eta"], losses["b"], color=ORANGE, ls="--", label="selection b (larger inner product)")
-    ax.axvline(critical, color="0.4", lw=0.8, ls=":")
-    ax.annotate("critical step 2/7", (critical, 0.8), xytext=(4, 0), textcoords="offset points", fontsize=8, va="top")
+    ax.vlines(critical, 0, 0.72, color="0.4", lw=0.8, ls=":")  # below the legend
+    ax.annotate("critical step 2/7", (critical, 0.72), xytext=(4, 0), textcoords="offset points", fontsize=8, va="top")
     ax.set(xlabel="step size η", ylabel="next-stage loss after the step", ylim=(0, 1.05))
     ax.legend(loc="upper left")
     return fig
@@ -39,6 +39,8 @@ def _selections(ax: Axes, rows: pd.DataFrame, x: str, y: str) -> None:
 
 def prediction(rows: pd.DataFrame, fits: pd.DataFrame, etas: Sequence[float] = (0.001, 0.03)) -> Figure:
     """Return a figure of predicted against actual change, at three kinds of step, and of where prediction breaks.
+
+    Open points in the last panel are those of the AdamW step.
 
     Args:
         rows: local analysis of one seed: columns arm, eta, kind (a selector or `batch`), first, next (nats).
@@ -67,11 +69,11 @@ def _where_it_breaks(ax: Axes, fits: pd.DataFrame) -> None:
         "pairs": ("pairs in order", GREEN, ":^"),
     }
     means = fits.groupby(["arm", "eta"])[["length", *lines]].mean()
-    sgd, adamw = means.loc["sgd"], means.loc["adamw", "length"].iloc[0]
+    sgd, adamw = means.loc["sgd"], means.loc["adamw"].iloc[0].clip(lower=-1)
     for column, (label, colour, line) in lines.items():
         ax.plot(sgd["length"], sgd[column].clip(lower=-1), line, color=colour, ms=4, lw=1.1, label=label)
-    ax.axvline(adamw, color="0.4", lw=0.8, ls=":")
-    ax.annotate("one AdamW step", (adamw, -0.95), rotation=90, fontsize=8, ha="right", va="bottom")
+        ax.plot(adamw["length"], adamw[column], line[-1], color=colour, mfc="w", ms=6, zorder=4)
+    ax.annotate("open: one\nAdamW step", (0.97, 0.97), xycoords="axes fraction", fontsize=8, ha="right", va="top")
     ax.set(xscale="log", xlabel="length of the step ‖Δθ‖", ylabel="R² (floored at -1), share", ylim=(-1.08, 1.08))
     ax.set_title("where it breaks")
     ax.legend(loc="lower left")

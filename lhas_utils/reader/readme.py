@@ -12,7 +12,7 @@ from ..analysis.statistics import table
 from ..claims import ledger, markdown_row, record, records
 from ..claims.render import HEADER
 from ..core import paths, write
-from ..figures import found
+from ..figures import LABELS, found, side
 from ..runs import is_published, provenance, published
 
 HEADLINES = ("G01", "B15", "B16", "B18", "B20", "B22", "C31", "V01", "T02", "D04")  # the ledger's first screen
@@ -36,10 +36,41 @@ def figure() -> str:
     return f"![{side['alt']}](figures/fig03_common_start.png)"
 
 
+def _minus_random() -> pd.DataFrame:
+    """Return the intervals of the published common start, exact match, each selector minus Random."""
+    table = pd.read_csv(paths.data("full") / "branch.csv")
+    return table[(table["minus"] == "random") & (table["score"] == "exact")]
+
+
+def _names(selectors: list[str]) -> str:
+    *most, last = [LABELS[name] for name in selectors] or ["none"]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def answer() -> str:
+    """Return whether what helps most now serves better later, each selector beside Random, by the common start.
+
+    Better and worse are those whose interval of the difference lies on one side of 0.
+    """
+    table = _minus_random()
+    table = table[~table["selector"].isin(["random", "start"])]
+    sides = {q: {r["selector"]: side(r, q) for _, r in t.iterrows()} for q, t in table.groupby("metric", sort=False)}
+    now, later = sides["now"], sides["later"]
+    best = table[table["metric"] == "now"].set_index("selector")["mean"].idxmax()
+    gained = [name for name in now if now[name] <= 0 < later[name]]
+    lost = [name for name in now if now[name] >= 0 > later[name]]
+    lead = "Here it does not." if later[best] < 0 else "Not reliably." if gained or lost else "Here it does."
+    told = {1: "is better later, too", 0: "is not told apart from Random later", -1: "is worse later"}[later[best]]
+    return (
+        f"**{lead}** Of {len(now)} ways to choose, each beside Random from one checkpoint (exact match, "
+        f"{table['n_seeds'].min()} seeds, SkillWorld), {LABELS[best]} gains most now and {told}. Better later without "
+        f"being better now: {_names(gained)}; worse later without being worse now: {_names(lost)}."
+    )
+
+
 def findings() -> str:
     """Return what the common start found, a sentence for each of `FINDINGS`, and what would change our mind."""
-    table = pd.read_csv(paths.data("full") / "branch.csv")
-    table = table[(table["minus"] == "random") & (table["score"] == "exact")]
+    table = _minus_random()
     said = [f"- {found(table, selector, quantity)}" for selector, quantity in FINDINGS]
     return "\n".join([*said, f"- What would change our mind (claim B15): {record('B15').change}."])
 
@@ -118,16 +149,17 @@ def index() -> str:
     """Return the published figures as a Markdown table: thumbnail, caption, notebook and claims."""
     rows = ["| figure | what it says | notebook | claims |", "|---|---|---|---|"]
     sides = [json.loads(path.read_text()) for path in sorted(paths.figures("full").glob("*.json"))]
-    for side in sorted(sides, key=lambda s: (s["notebook"], s["figure"])):
-        name, alt = side["figure"], escape(side["alt"])
+    for each in sorted(sides, key=lambda s: (s["notebook"], s["figure"])):
+        name, alt = each["figure"], escape(each["alt"])
         picture = f'<a href="{name}.pdf"><img src="{name}.png" width="240" alt="{alt}"></a>'
-        where = f"[{side['notebook'][:2]}](../notebooks/{side['notebook']}.ipynb)"
-        rows.append(f"| {picture} | **{name}**: {side['caption']} | {where} | {', '.join(side['claims'])} |")
+        where = f"[{each['notebook'][:2]}](../notebooks/{each['notebook']}.ipynb)"
+        rows.append(f"| {picture} | **{name}**: {each['caption']} | {where} | {', '.join(each['claims'])} |")
     return "\n".join(rows)
 
 
 GENERATED = {  # file -> marker -> what stands between its two marks
     "README.md": {
+        "answer": answer,
         "summary": summary,
         "headlines": headlines,
         "figure": figure,

@@ -65,6 +65,7 @@ def test_only_random_is_looked_at_and_must_be_there():
 
 
 def test_the_line_names_what_fails_and_every_gain():
+    assert "a +0.150, " in gate_line(gate(rows([[0.0, 0.0], [0.15, 0.0], [0.5, 0.5]])), digits=3)
     passed = gate_line(gate(rows([[0.0, 0.0], [0.5, 0.0], [0.5, 0.5]])))
     assert passed.startswith("Gate passes. Gain of Random over the base model in exact match, stage by stage: ")
     assert passed.endswith("a +0.50, b +0.50, final +0.50.")

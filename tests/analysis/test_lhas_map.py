@@ -121,12 +121,11 @@ def test_the_verdict_counts_cells():
     words = cell_words(intervals([0.2, 0.2, 0.0, 0.039, -0.2], 0.011))
     words.loc[3, "word"] = "open"
     assert tally(words).loc["lhas - random"].to_dict() == {"pays": 2, "costs": 1, "equivalent": 1, "open": 1}
-    said = (
-        "LHAS against random: better somewhere (5 cells: pays 2, costs 1, equivalent 1, open 1; Holm over the cells)."
-    )
-    assert verdict(words, "random") == said
-    assert "better nowhere for sure (3 cells:" in verdict(words[words["word"] != "pays"], "random")
-    assert "better never (2 cells:" in verdict(words[words["word"].isin(["costs", "equivalent"])], "random")
+    counted = "better in 2, worse in 1 of 5 cells (equivalent in 1, open in 1; Holm over the cells)."
+    assert verdict(words, "random") == f"LHAS against random: {counted}"
+    more = verdict(pd.concat([words, words.head(1).assign(word="open")]), "random")
+    assert "better in 2, worse in 1 of 6 cells (equivalent in 1, open in 2;" in more
+    assert verdict(words.assign(b="without proxy"), "without proxy") == f"LHAS against itself without proxy: {counted}"
     with pytest.raises(ValueError, match="expected a pair of the map, lhas - random; got lhas - oracle"):
         verdict(words, "oracle")
 

@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -44,9 +45,37 @@ def test_a_small_run_shows_the_published_table_and_says_how_far_it_agrees(folder
     evidence("full", runs())
     table, said = evidence("fast", runs(seeds=2))
     assert (table["n_seeds"] == 4).all()
-    assert said == "t: published run, 4 seeds; this run's slice of 2 seed(s) agrees in 100% of 4 means"
-    assert "agrees in 0% of 4 means" in evidence("fast", runs(shift=5.0))[1]
+    inside = "4 means inside the published interval, widened for this run's seeds"
+    assert said == f"t: published run, 4 seeds; of this run's slice of 2 seed(s) 4 of {inside}"
+    assert f"0 of {inside}" in evidence("fast", runs(shift=5.0))[1]
     assert evidence("fast", pd.DataFrame())[1] == "t: published run, 4 seeds"
+
+
+def test_a_mean_is_inside_by_the_rule_of_verify_and_not_because_it_is_near(folder):
+    """Four seeds 0, .1, .2, .3: half-width .205; for four seeds more, .205 sqrt(2) = .29 to each side."""
+    evidence("full", runs())
+    for shift, counted in ((0.28, 4), (0.30, 0), (-0.30, 0)):
+        assert f" {counted} of 4 means inside" in evidence("fast", runs(shift))[1]
+
+
+def test_the_published_interval_is_widened_for_the_seeds_of_the_run():
+    row = {"name": "a", "mean": 0.5, "low": 0.4, "high": 0.6, "n_seeds": 4}
+    published = pd.DataFrame([row, row | {"name": "b", "mean": np.nan}, row | {"name": "c", "low": 0.5, "high": 0.5}])
+    own = pd.DataFrame([("a", 0.67, 2), ("b", 0.5, 2), ("c", 0.5000001, 2)], columns=["name", "mean", "n_seeds"])
+    both = analysis.against_published(published, own, ["name"])
+    assert both["name"].to_list() == ["a", "c"]  # what was not measured is not compared
+    assert both[["low", "high"]].iloc[0].to_list() == pytest.approx([0.5 - 0.1 * 3**0.5, 0.5 + 0.1 * 3**0.5])
+    assert both["inside"].all()  # .5000001 is .5 in the six digits that are published
+
+
+def test_whose_numbers_are_shown():
+    spec = SimpleNamespace(model=SimpleNamespace(name="/somewhere/gemma-3-tiny"), seed=0)
+    other = SimpleNamespace(model=SimpleNamespace(name="owner/small"), seed=1)
+    nothing = pd.DataFrame()
+    assert analysis.whose(nothing, [spec, spec]) == "gemma-3-tiny (a small stand-in made here, 1 seed)"
+    assert analysis.whose(nothing, [spec, other]).endswith("made here, 2 seeds)")
+    assert analysis.whose(nothing, [other]) == "small (this run, 1 seed)"
+    assert analysis.whose(pd.DataFrame({"seed": [1, 1, 2]}), [spec]) == "Gemma 3 270M (published, 2 seeds)"
 
 
 def test_before_anything_is_published_a_small_run_shows_its_own(folder):
@@ -68,6 +97,7 @@ def test_minus_random_keeps_the_order_of_the_conditions():
     table = pd.DataFrame(rows, columns=["selector", "b", "metric", "mean"])
     table.loc[table["selector"] == "alignment", "mean"] -= 0.2
     assert analysis.minus_random(table, "b", "m") == "50 % -0.20, 10 % -0.20"
+    assert analysis.minus_random(table, "b", "m", order=["10 %", "25 %", "50 %"]) == "10 % -0.20, 50 % -0.20"
 
 
 def test_the_arms_of_the_baselines_have_names():

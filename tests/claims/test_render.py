@@ -8,6 +8,7 @@ import pytest
 
 from lhas_utils import claims
 from lhas_utils.claims import Effect, ledger, render
+from lhas_utils.claims.effects import named, readable
 from lhas_utils.core import paths
 
 published = import_module("lhas_utils.claims.publish")
@@ -64,7 +65,7 @@ def test_terminal_readme_and_table_show_one_record(publish, capsys):
     assert r.smallest == "0.1 exact, 0.3 nll"
     assert r.quoted == "quoted current: loss 61.9, random 58.2 (+3.7)"
     assert r.change == f"{ABOVE}; or {BELOW} or {INSIDE}"
-    cells = "Z1 | a beats b | here | +0.100 [+0.050, +0.150] | 0.012 | 12 | PARTLY | 1 of 2, fragile"
+    cells = "Z1 | a beats b (here) | +0.100 [+0.050, +0.150] | 0.012 | 12 | PARTLY | 1 of 2, fragile"
     assert claims.markdown_row(r) == f"| {cells} |"
     assert render.HEADER.count("|") == 2 * claims.markdown_row(r).count("|")
     assert ledger.table().loc["Z1"].to_dict() == {k: v for k, v in r._asdict().items() if k != "claim"}
@@ -126,7 +127,67 @@ def test_a_part_that_a_small_run_leaves_out_is_not_compared(publish, capsys):
         publish(mine, part="another")
         claims.check_claim("Z1", SimpleNamespace(profile="fast"))
         said = "another: +0.100 [+0.050, +0.150], p = 0.012, 12 seeds; this run leaves it out, PROFILE=full computes it"
-        assert said in capsys.readouterr().out
+        assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_lines_break_between_words_and_keep_their_indent(publish, capsys):
+    publish([effect(0.1, 0.1, "a name of many words " * 9)])
+    claims.check_claim("Z1", SimpleNamespace(profile="fast"))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= render.WIDTH
+    assert all(line.startswith("    ") for line in lines[1:])
+    assert sum(line.startswith(" " * 16) for line in lines) >= 2 and "+-0.1" in " ".join(lines)
+
+
+def test_a_part_is_named_by_what_tells_its_sides_apart(publish, monkeypatch, capsys):
+    side = {"selector": "lhas", "params": "", "budget": 0.25}
+    spec = {
+        "quantity": "ood",
+        "direction": "greater",
+        "a": side,
+        "b": {"selector": "lhas", "params": "proxy_weight=0.0"},
+    }
+    raw = "ood: selector=lhas, params=, budget=0.25 > selector=lhas, params=proxy_weight=0.0"
+    told = "ood: lhas (as it is) > lhas (without proxy)"
+    assert (named(spec), readable(spec)) == (raw, told)
+    publish([effect(0.1, 0.1, raw)], part=raw, note=f"{raw} INCONCLUSIVE")
+    monkeypatch.setattr(render, "get", lambda claim: ENTRY | {"contrasts": [spec]})
+    r = claims.record("Z1")
+    assert (r.part, r.note) == (told, f"{told} INCONCLUSIVE") and r.evidence.endswith(told)
+    claims.check_claim("Z1", SimpleNamespace(profile="fast"))
+    said = capsys.readouterr().out
+    assert (
+        f"this run    {told}: " in said
+        and f"published   {told}: " in said
+        and "this run's is inside" in " ".join(said.split())
+    )
+
+
+@pytest.mark.parametrize(
+    "a, b, said",
+    [
+        ("loss", "random", "loss > random"),
+        (
+            {"selector": "loss", "rank": 16},
+            {"selector": "random", "rank": None},
+            "loss (LoRA rank 16) > random (full fine-tuning)",
+        ),
+        (
+            {"selector": "loss", "noise": 0.6},
+            {"selector": "random", "noise": 0.6},
+            "loss > random, both with label noise 0.6",
+        ),
+        ({"selector": "lhas", "proxy": "next"}, {"selector": "lhas"}, "lhas (proxy next) > lhas"),
+    ],
+)
+def test_what_both_sides_share_stands_once(a, b, said):
+    assert readable({"quantity": "ood", "direction": "greater", "a": a, "b": b}) == f"ood: {said}"
+
+
+def test_no_two_parts_of_a_claim_are_called_the_same_and_none_by_a_filter():
+    for claim, entry in claims.contract().items():
+        words = [readable(spec) for spec in entry.get("contrasts", ())]
+        assert len(set(words)) == len(words) and "=" not in "".join(words), claim
 
 
 def test_a_claim_out_of_scope_says_why(tmp_path, monkeypatch, capsys):

@@ -23,6 +23,14 @@ def drawn(gain: float):
     return heatmaps(gains, pairs.assign(**place)).axes[:4]
 
 
+@pytest.mark.parametrize(
+    "gain, there, title", [(0.5, 1, "sort, weak base"), (0.0, 0, "sort, weak base\nno gain anywhere")]
+)
+def test_where_all_levels_gain_the_same_there_is_no_best_one(gain, there, title):
+    ax = drawn(gain)[0]
+    assert (len(ax.patches), len(ax.containers), ax.get_title()) == (there, there, title)
+
+
 def test_a_pair_without_runs_has_no_panel():
     axes = drawn(0.5)
     assert [ax.get_title() for ax in axes] == ["sort, weak base", "sort, strong base", "cumsum, weak base", ""]

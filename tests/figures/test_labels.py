@@ -46,6 +46,11 @@ def test_two_points_close_together_get_labels_apart():
     assert Bbox.intersection(boxes[0], boxes[1]) is None
 
 
+def test_points_that_coincide_share_a_label():
+    ax, _ = named({"one": (0.0, 0.0), "far": (1.0, 1.0), "two": (0.0, 0.0), "three": (0.0, 0.0)})
+    assert [t.get_text() for t in ax.texts] == ["one, two,\nthree", "far"]
+
+
 def test_a_label_leaves_a_whisker_free():
     _, ax = plt.subplots(figsize=(5, 4))
     ax.plot([-1, 1], [-1, 1], ls="none")

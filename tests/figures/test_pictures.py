@@ -211,3 +211,10 @@ def test_the_sketch_needs_a_stage_before_and_one_after():
     for wrong in (0, 4, "math"):
         with pytest.raises(ValueError, match=f"concept: expected a stage from 1 to 3; got {wrong!r}"):
             figures.concept(wrong)
+
+
+def test_a_perfect_score_would_reach_the_root_of_the_reliability():
+    effects = table(selector=["loss", "effect now", "reliability"], target=["now", "last", "final"])
+    effects.loc[effects["selector"] == "reliability", "mean"] = 0.64
+    for ax in figures.true_effect(effects).axes:
+        assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [pytest.approx(0.8)]

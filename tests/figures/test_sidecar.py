@@ -46,6 +46,9 @@ def test_the_sidecar_says_what_is_plotted(save, capsys):
     assert (sidecar["figure"], sidecar["notebook"], sidecar["profile"]) == ("fig0", "03_rank_reversal", "smoke")
     assert sidecar["digest"].encode() in files[".png"] and sidecar["digest"].encode() in files[".pdf"]
     assert capsys.readouterr().out == "fig0: A line.\n"
+    save("two", caption="A line of so-many words. " * 6)
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert len(first) <= 100 and second.startswith("    ") and second[4] != " "
 
 
 def test_the_digest_is_of_numbers_and_texts(save):

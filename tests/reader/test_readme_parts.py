@@ -18,6 +18,40 @@ def test_generated_parts_are_those_of_the_published_run(file):
     assert readme.renewed(file, text) == text
 
 
+@pytest.mark.parametrize(
+    "sides, lead, told",
+    [
+        (
+            {"loss": (0.3, 0.2), "lhas": (-0.1, 0.4), "length": (0.0, -0.2)},
+            "Not reliably.",
+            "LHAS; worse later without being worse now: Length.",
+        ),
+        (
+            {"loss": (0.3, 0.2), "lhas": (-0.1, -0.4)},
+            "Here it does.",
+            "none; worse later without being worse now: none.",
+        ),
+        (
+            {"loss": (0.3, -0.2), "lhas": (0.1, 0.4)},
+            "Here it does not.",
+            "none; worse later without being worse now: Loss.",
+        ),
+    ],
+)
+def test_the_question_is_answered_by_the_sides_of_now_and_later(monkeypatch, sides, lead, told):
+    """Half-widths of .05: what lies within -+.05 is not told apart."""
+    rows = [
+        (name, metric, mean, mean - 0.05, mean + 0.05, 8)
+        for name, means in ({"random": (0, 0), "start": (-1, -1)} | sides).items()
+        for metric, mean in zip(("now", "later"), means)
+    ]
+    table = pd.DataFrame(rows, columns=["selector", "metric", "mean", "low", "high", "n_seeds"])
+    monkeypatch.setattr(readme, "_minus_random", lambda: table)
+    said = readme.answer()
+    assert said.startswith(f"**{lead}** Of {len(sides)} ways") and "8 seeds" in said and "Loss gains most now" in said
+    assert said.endswith(told)
+
+
 def test_a_missing_marker_is_named():
     with pytest.raises(ValueError, match="README.md: expected the markers `<!-- generated: summary -->`"):
         readme.renewed("README.md", README.replace("<!-- generated: summary -->", ""))
