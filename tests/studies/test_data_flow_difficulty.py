@@ -34,9 +34,11 @@ def flow(**knobs) -> SimpleNamespace:
         calls = Recorder(patch, difficulty, word_level(spec.corpus.words))
         difficulty._start.cache_clear()
         rows, picks = difficulty.execute(spec, {})
+        kept = difficulty._start(spec.model, spec.world, spec.base, spec.seed, spec.test_size)[0]
         difficulty._start.cache_clear()
     assert picks is None
-    return SimpleNamespace(spec=spec, calls=calls, rows=rows, made=made, fit=calls.of("fit")[0], fits=calls.of("fit"))
+    fits = calls.of("fit")
+    return SimpleNamespace(spec=spec, calls=calls, rows=rows, made=made, fit=fits[0], fits=fits, kept=mark(kept))
 
 
 def row(run, who, slice_):
@@ -181,5 +183,5 @@ def test_the_clip_is_the_loss_of_a_uniform_guess():
 
 def test_the_base_itself_is_never_trained():
     run = flow(skill="sort", d=5, n=10)
-    assert run.fit.model == mark(base(run.spec.corpus)) != run.fit.left
+    assert run.fit.model == mark(base(run.spec.corpus)) == run.kept != run.fit.left
     assert [e.model for e in run.calls.of("score")][:8] == [run.fit.model] * 8
