@@ -26,14 +26,14 @@ def gap_above_chance(profile: str, metric: str = "exact") -> dict:
 
 def _disagreement(a: np.ndarray, b: np.ndarray) -> float:
     """Return minus Kendall's tau_b, 0 where one ranking has no order."""
-    return -float(np.nan_to_num(statistics.kendall(a, b)))
+    return float(np.nan_to_num(-statistics.kendall(a, b)))
 
 
 @check
 def negative_kendall(profile: str, metric: str = "exact") -> dict:
     """C19: minus Kendall's tau_b between the rankings now and later; 0 for a seed whose selectors all tie."""
     table = runs("table1", profile, metric)
-    return per_seed(table, [NOW, LATER], lambda a, b: np.nan_to_num(-statistics.kendall(a, b)), "-tau_b")
+    return per_seed(table, [NOW, LATER], _disagreement, "-tau_b")
 
 
 @check

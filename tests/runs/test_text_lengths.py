@@ -22,9 +22,9 @@ def test_the_limit_keeps_95_percent_of_every_skill_whole():
 
 
 def test_shares_cut_by_hand():
-    found = cut(table(("a", 10, 10), ("a", 10, 30), ("a", 30, 10), ("b", 90, 90)), 32)
-    # 10 + 30 > 32: the response keeps max(16, 22) = 22; 30 + 10 > 32: the response stays, the prompt keeps 22
-    assert found.loc["a"].tolist() == [pytest.approx(1 / 3), pytest.approx(1 / 3)]
+    found = cut(table(("a", 10, 10), ("a", 10, 20), ("a", 10, 30), ("a", 30, 10), ("b", 90, 90)), 32)
+    # 10 + 20 <= 32; 10 + 30 > 32: the response keeps max(16, 22) = 22; 30 + 10 > 32: it stays, the prompt keeps 22
+    assert found.loc["a"].tolist() == [1 / 4, 1 / 4]
     assert found.loc["b"].tolist() == [1, 1]
 
 
