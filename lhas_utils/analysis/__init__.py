@@ -21,6 +21,7 @@ from .tables import (
     text_summary,
     text_table,
     whose,
+    widening,
     with_differences,
 )
 from .tuning import choice, halving

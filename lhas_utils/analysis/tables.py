@@ -39,11 +39,16 @@ def _published(name: str, by: Sequence[str]) -> pd.DataFrame:
     return found
 
 
+def widening(n, m):
+    """Return sqrt(1 + n / m), by which an interval of n seeds grows to what the mean of m other seeds may be."""
+    return (1 + n / m) ** 0.5
+
+
 def against_published(published: pd.DataFrame, own: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Return the published intervals widened to what the mean of a run's own seeds may be, and whether it lies there.
 
-    An interval of n seeds, mean -+ h, becomes mean -+ h sqrt(1 + n / m) for a run of m other seeds: its prediction
-    interval, outside of which 1 in 20 such means falls by chance. A mean equal in six digits is inside.
+    An interval of n seeds, mean -+ h, becomes the prediction interval mean -+ h sqrt(1 + n / m) of a run of m other
+    seeds (`widening`), outside of which 1 in 20 such means falls by chance. A mean equal in six digits is inside.
 
     Args:
         published, own: columns `keys`, mean, low, high, n_seeds. keys: columns that name a row.
@@ -54,7 +59,7 @@ def against_published(published: pd.DataFrame, own: pd.DataFrame, keys: Sequence
     """
     run = own[[*keys, "mean", "n_seeds"]].rename(columns={"mean": "mean_run", "n_seeds": "n_seeds_run"})
     both = published.dropna(subset=["mean"]).merge(run, on=list(keys))
-    widen = (1 + both["n_seeds"] / both["n_seeds_run"].clip(lower=1)) ** 0.5
+    widen = widening(both["n_seeds"], both["n_seeds_run"].clip(lower=1))
     low = both["mean"] - widen * (both["mean"] - both["low"])
     high = both["mean"] + widen * (both["high"] - both["mean"])
     equal = np.isclose(both["mean_run"], both["mean"], rtol=1e-5, atol=1e-9)

@@ -197,12 +197,15 @@ def test_a_claim_out_of_scope_says_why(tmp_path, monkeypatch, capsys):
     assert "verdict     NOT TESTABLE: needs Qwen2.5-Math-1.5B" in said and "nan" not in said
 
 
-@pytest.mark.parametrize("own, word", [(0.12, "inside"), (0.3, "outside")])
+# 0.1 -+ 0.05 of 12 seeds is 0.1 -+ 0.05 sqrt(1 + 12 / 8) = 0.1 -+ 0.079 for 8
+@pytest.mark.parametrize("own, word", [(0.12, "inside"), (0.17, "inside"), (0.19, "outside"), (0.01, "outside")])
 def test_a_small_run_agrees_or_not_and_never_judges(publish, tmp_path, capsys, own, word):
     publish([effect(own, own)])
     claims.check_claim("Z1", SimpleNamespace(profile="fast"))
     said = capsys.readouterr().out
-    assert f"this run's is {word}" in said and "verdict     PARTLY (1 of 2, fragile)\n" in said
+    assert (
+        f"this run's is {word}, widened" in " ".join(said.split()) and "verdict     PARTLY (1 of 2, fragile)\n" in said
+    )
     assert "    by metric   exact PARTLY, nll CONTRADICTED\n    would change our mind: an interval above 0" in said
     assert f"    this run    e: +{own:.3f} [+{own:.3f}, +{own:.3f}], p = 1, 8 seeds\n" in said
     assert '"verdict": "PARTLY"' in (tmp_path / "Z1.json").read_text()
