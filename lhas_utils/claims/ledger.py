@@ -82,7 +82,8 @@ def check_claim(claim: str, setup: Origin) -> None:
     """Print a claim, this run's effect beside the published one, and the published verdict; keep them as JSON.
 
     A run of fewer seeds never announces a verdict of its own: it says whether its effect lies in the published
-    interval of the claim's `weakest` part, widened for its seeds (`analysis.widening`). The `full` profile is the published run and judges.
+    interval of the claim's `weakest` part, widened for its seeds (`analysis.widening`). The `full` profile is the
+    published run and judges.
     """
     claim = get(claim)["id"]
     found, published = effects(claim, setup.profile), published_verdicts()
