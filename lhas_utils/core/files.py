@@ -98,7 +98,7 @@ def sealed_folder(folder: Path, make: Callable[[Path], object]) -> Path:
     """
     if folder.exists():
         kept = folder / SEAL
-        if kept.exists() and kept.read_text() == _seal_of(folder, folder.name):
+        if kept.exists() and kept.read_bytes() == _seal_of(folder, folder.name).encode():
             return folder
         _lost(folder, "is not as it was written")
         rmtree(folder, ignore_errors=True)

@@ -75,7 +75,7 @@ def made(folder):
     (folder / "config" / "a.json").write_text("{}")
 
 
-@pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "added", "no seal", "seal of another"])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone", "added", "no seal", "no text", "seal of another"])
 def test_a_damaged_folder_is_said_and_made_again(tmp_path, capsys, damage):
     folder = files.sealed_folder(tmp_path / "m", made)
     weights = folder / "weights"
@@ -89,6 +89,8 @@ def test_a_damaged_folder_is_said_and_made_again(tmp_path, capsys, damage):
         (folder / "more").touch()
     elif damage == "no seal":
         (folder / files.SEAL).unlink()
+    elif damage == "no text":
+        (folder / files.SEAL).write_bytes(weights.read_bytes())
     else:
         (folder / files.SEAL).write_text((files.sealed_folder(tmp_path / "n", made) / files.SEAL).read_text())
     files.sealed_folder(folder, made)
