@@ -166,6 +166,12 @@ def disk(trial: Trial) -> list[str]:
         subprocess.run(["umount", str(folder / "build")], check=True)
 
 
+def _starts(before: list[str]) -> bool:
+    """Return whether a Python under a command can start another one, as a pool's does."""
+    again = "import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', '']).returncode)"
+    return not subprocess.run([*before, sys.executable, "-c", again], capture_output=True).returncode
+
+
 def place(trial: Trial) -> list[str]:
     """A folder of any name, no git, no HOME, one core, other hash seeds, no assertions, a user without rights."""
     odd = trial.fresh("it's a föld er")
@@ -175,7 +181,8 @@ def place(trial: Trial) -> list[str]:
     for more in surroundings:
         out.append(f"{more}: {wrong}" if (wrong := trial.again(trial.fresh(), **more)) else "")
     for before in (["taskset", "-c", "0"], ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]):
-        if not shutil.which(before[0]):
+        if not (shutil.which(before[0]) and _starts(before)):
+            print(f"{before[0]}: not here, or a Python that its user may not start; left out", file=sys.stderr)
             continue
         folder = trial.fresh()
         for path in (trial.home, folder, *folder.rglob("*")):
