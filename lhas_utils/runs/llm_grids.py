@@ -49,11 +49,11 @@ SIZES = {
     "fast": Size(
         (2, 1, 1),
         FEW,
-        GymWorld(stages=2, pool_size=120, validation_size=16, proxy_size=16, test_size=16),
-        TrainSpec(steps=12, batch_size=8, lr=LR, rank=RANK, probe_steps=(0, 4), probe_size=32),
+        GymWorld(stages=2, pool_size=80, validation_size=16, proxy_size=16, test_size=16),
+        TrainSpec(steps=8, batch_size=8, lr=LR, rank=RANK, probe_steps=(0, 4), probe_size=32),
         (1, 3, 5),
         (16, 64),
-        {"steps": 12, "mid_steps": 8, "test_size": 16, "shown": 16},
+        {"steps": 8, "mid_steps": 8, "test_size": 16, "shown": 16},
     ),
     "full": Size(
         (8, 6, 8),
