@@ -51,7 +51,7 @@ SIZES = {
         FEW,
         GymWorld(stages=2, pool_size=80, validation_size=16, proxy_size=16, test_size=16),
         TrainSpec(steps=8, batch_size=8, lr=LR, rank=RANK, probe_steps=(0, 4), probe_size=32),
-        (1, 3, 5),
+        (1, 5),
         (16, 64),
         {"steps": 8, "mid_steps": 8, "test_size": 16, "shown": 16},
     ),
