@@ -145,7 +145,7 @@ real: environment ## the protocol on real text:  make real DATA=folder-or-hub-na
 	[ ! -e notebooks/07_real_llm.ipynb ] || exec $(EXECUTE) notebooks/07_real_llm.ipynb build/real PROFILE=$(PROFILE) DATA="$$DATA" MODEL="$$MODEL"
 
 ##@ Tests
-test: environment build/smoke/.runs ## everything: lint, stored notebooks against nbval, unit and contract tests (<= 8 min)
+test: environment build/smoke/.runs ## everything: lint, stored notebooks against nbval, unit and contract tests (12 min)
 	@mkdir -p build/logs
 	rc=0
 	{ $(LINT); } || rc=$$?
@@ -159,7 +159,7 @@ check: lint ## the quick part: lint and the tests that neither train nor open a 
 	@$(PYTEST) $(WORKERS) -m "not slow and not browser" tests
 lint: environment ## ruff: rules and layout
 	@$(LINT)
-mutants: environment ## plant every fault of tests/mutants, one at a time, in a copy; a test must see it (10 min)
+mutants: environment ## plant every fault of tests/mutants, one at a time, in a copy; a test must see it (25 min)
 	@exec "$$PY" tests/mutants/run_mutants.py -j "$$JOBS"
 bench: environment ## speed comparisons of tests/benchmarks (peers: pip install '.[bench]')
 	@$(PYTEST) -W ignore -o python_files='bench_*.py' -o python_functions='bench_*' -q -s tests/benchmarks
