@@ -17,11 +17,11 @@ from .tables import (
     against_random,
     evidence,
     minus_random,
+    predicted,
     save_table,
     text_summary,
     text_table,
     whose,
-    widening,
     with_differences,
 )
 from .tuning import choice, halving

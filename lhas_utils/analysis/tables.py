@@ -39,16 +39,21 @@ def _published(name: str, by: Sequence[str]) -> pd.DataFrame:
     return found
 
 
-def widening(n, m):
-    """Return sqrt(1 + n / m), by which an interval of n seeds grows to what the mean of m other seeds may be."""
-    return (1 + n / m) ** 0.5
+def predicted(mean, low, high, n, m) -> tuple:
+    """Return (low, high) between which the mean of m other seeds may be: mean -+ h becomes mean -+ h sqrt(1 + n / m).
+
+    Args:
+        mean, low, high: of n seeds. m: other seeds; 0 for a number without seeds, as 1.
+    """
+    widen = np.sqrt(1 + n / np.maximum(m, 1))
+    return mean - widen * (mean - low), mean + widen * (high - mean)
 
 
 def against_published(published: pd.DataFrame, own: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Return the published intervals widened to what the mean of a run's own seeds may be, and whether it lies there.
 
-    An interval of n seeds, mean -+ h, becomes the prediction interval mean -+ h sqrt(1 + n / m) of a run of m other
-    seeds (`widening`), outside of which 1 in 20 such means falls by chance. A mean equal in six digits is inside.
+    The interval is the prediction interval (`predicted`), outside of which 1 in 20 such means falls by chance. A mean
+    equal in six digits is inside.
 
     Args:
         published, own: columns `keys`, mean, low, high, n_seeds. keys: columns that name a row.
@@ -59,9 +64,7 @@ def against_published(published: pd.DataFrame, own: pd.DataFrame, keys: Sequence
     """
     run = own[[*keys, "mean", "n_seeds"]].rename(columns={"mean": "mean_run", "n_seeds": "n_seeds_run"})
     both = published.dropna(subset=["mean"]).merge(run, on=list(keys))
-    widen = widening(both["n_seeds"], both["n_seeds_run"].clip(lower=1))
-    low = both["mean"] - widen * (both["mean"] - both["low"])
-    high = both["mean"] + widen * (both["high"] - both["mean"])
+    low, high = predicted(*(both[c] for c in ("mean", "low", "high", "n_seeds", "n_seeds_run")))
     equal = np.isclose(both["mean_run"], both["mean"], rtol=1e-5, atol=1e-9)
     return both.assign(low=low, high=high, inside=both["mean_run"].between(low, high) | equal)
 

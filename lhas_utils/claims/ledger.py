@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from ..analysis.tables import Origin, widening
+from ..analysis.tables import Origin, predicted
 from ..core import WHOLE, choose, paths, write
 from . import comparison
 from .contract import contract, get
@@ -72,8 +72,7 @@ def _compared(row: pd.Series, found: list[Effect]) -> str:
     mine = next((e for e in found if e.name == row["part"]), None)
     if mine is None:
         return "this run leaves it out, PROFILE=full computes it"
-    more = widening(row["n_seeds"], max(1, mine.n_seeds)) - 1
-    low, high = (row[end] + more * (row[end] - row["effect"]) for end in ("low", "high"))
+    low, high = predicted(row["effect"], row["low"], row["high"], row["n_seeds"], mine.n_seeds)
     inside = low - 1e-3 <= mine.effect <= high + 1e-3  # published with 4 decimals
     return f"this run's is {'inside' if inside else 'outside'}" + (", widened for its seeds" if mine.n_seeds else "")
 
@@ -82,7 +81,7 @@ def check_claim(claim: str, setup: Origin) -> None:
     """Print a claim, this run's effect beside the published one, and the published verdict; keep them as JSON.
 
     A run of fewer seeds never announces a verdict of its own: it says whether its effect lies in the published
-    interval of the claim's `weakest` part, widened for its seeds (`analysis.widening`). The `full` profile is the
+    interval of the claim's `weakest` part, widened for its seeds (`analysis.predicted`). The `full` profile is the
     published run and judges.
     """
     claim = get(claim)["id"]

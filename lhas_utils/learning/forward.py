@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from .tokens import IGNORE, Encoded
 
 LOGITS = 2**25  # of a batch at most, 128 MiB in float32
-LARGE = 2**14  # a vocabulary whose sums need the order of memory
 TOKENS = 2**12  # likewise
+LARGE = 2**14  # a vocabulary whose sums need the order of memory
 
 
 def precision(model) -> AbstractContextManager:

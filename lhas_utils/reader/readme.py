@@ -9,10 +9,11 @@ import pandas as pd
 
 from ..analysis import decision_accuracy, differences, gate, gate_line, runs, trajectory
 from ..analysis.statistics import table
+from ..analysis.summary import SCORES
 from ..claims import ledger, markdown_row, record, records
 from ..claims.render import HEADER
 from ..core import paths, write
-from ..figures import LABELS, found, side
+from ..figures import LABELS, UNITS, found, side
 from ..runs import is_published, provenance, published
 
 HEADLINES = ("G01", "B15", "B16", "B18", "B20", "B22", "C31", "V01", "T02", "D04")  # the ledger's first screen
@@ -36,35 +37,49 @@ def figure() -> str:
     return f"![{side['alt']}](figures/fig03_common_start.png)"
 
 
-def _minus_random() -> pd.DataFrame:
-    """Return the intervals of the published common start, exact match, each selector minus Random."""
+def _minus_random(metric: str = "exact") -> pd.DataFrame:
+    """Return the intervals of the published common start in a metric, each selector minus Random."""
     table = pd.read_csv(paths.data("full") / "branch.csv")
-    return table[(table["minus"] == "random") & (table["score"] == "exact")]
+    return table[(table["minus"] == "random") & (table["score"] == metric)]
 
 
-def _names(selectors: list[str]) -> str:
-    *most, last = [LABELS[name] for name in selectors] or ["none"]
+def _names(names: list[str]) -> str:
+    *most, last = names or ["none"]
     return f"{', '.join(most)} and {last}" if most else last
+
+
+def _now_and_later(metric: str) -> tuple[pd.DataFrame, dict[str, int], dict[str, int]]:
+    """Return the intervals of all ways to choose but Random, and on which side of it each is, now and later."""
+    table = _minus_random(metric)
+    table = table[~table["selector"].isin(["random", "start"])]
+    sides = {q: {r["selector"]: side(r, q) for _, r in t.iterrows()} for q, t in table.groupby("metric", sort=False)}
+    return table, sides["now"], sides["later"]
 
 
 def answer() -> str:
     """Return whether what helps most now serves better later, each selector beside Random, by the common start.
 
-    Better and worse are those whose interval of the difference lies on one side of 0.
+    Better and worse are those whose interval of the difference in exact match lies on one side of 0; a name tells the
+    metrics in which it is not so.
     """
-    table = _minus_random()
-    table = table[~table["selector"].isin(["random", "start"])]
-    sides = {q: {r["selector"]: side(r, q) for _, r in t.iterrows()} for q, t in table.groupby("metric", sort=False)}
-    now, later = sides["now"], sides["later"]
+    of = {metric: _now_and_later(metric) for metric in SCORES}
+    table, now, later = of["exact"]
     best = table[table["metric"] == "now"].set_index("selector")["mean"].idxmax()
-    gained = [name for name in now if now[name] <= 0 < later[name]]
-    lost = [name for name in now if now[name] >= 0 > later[name]]
+
+    def apart(sign):
+        """Return the names that are on one side later and not now, on the better or the worse one."""
+        other = {n: [m for m, (_, a, b) in of.items() if not sign * a[n] <= 0 < sign * b[n]] for n in now}
+        kept = {n: metrics for n, metrics in other.items() if "exact" not in metrics}
+        return [LABELS[n] + (f" (not in {_names([UNITS[m] for m in ms])})" if ms else "") for n, ms in kept.items()]
+
+    gained, lost = apart(1), apart(-1)
     lead = "Here it does not." if later[best] < 0 else "Not reliably." if gained or lost else "Here it does."
     told = {1: "is better later, too", 0: "is not told apart from Random later", -1: "is worse later"}[later[best]]
     return (
         f"**{lead}** Of {len(now)} ways to choose, each beside Random from one checkpoint (exact match, "
-        f"{table['n_seeds'].min()} seeds, SkillWorld), {LABELS[best]} gains most now and {told}. Better later without "
-        f"being better now: {_names(gained)}; worse later without being worse now: {_names(lost)}."
+        f"{table['n_seeds'].min()} seeds, SkillWorld; 95 % intervals, each for itself), {LABELS[best]} gains most now "
+        f"and {told}. Better later without being better now: {_names(gained)}; worse later without being worse now: "
+        f"{_names(lost)}."
     )
 
 

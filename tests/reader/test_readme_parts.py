@@ -1,6 +1,7 @@
 """README, artefact appendix and index of figures say what the published run says."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pandas as pd
@@ -46,10 +47,13 @@ def test_the_question_is_answered_by_the_sides_of_now_and_later(monkeypatch, sid
         for metric, mean in zip(("now", "later"), means)
     ]
     table = pd.DataFrame(rows, columns=["selector", "metric", "mean", "low", "high", "n_seeds"])
-    monkeypatch.setattr(readme, "_minus_random", lambda: table)
+    monkeypatch.setattr(readme, "_minus_random", lambda metric: table)
     said = readme.answer()
     assert said.startswith(f"**{lead}** Of {len(sides)} ways") and "8 seeds" in said and "Loss gains most now" in said
     assert said.endswith(told)
+    even = table.assign(mean=0.0, low=-0.05, high=0.05)
+    monkeypatch.setattr(readme, "_minus_random", lambda metric: even if metric == "nll" else table)
+    assert readme.answer() == re.sub(r"(LHAS|Length|Loss)([;.])", r"\1 (not in nats a token)\2", said)
 
 
 def test_a_missing_marker_is_named():
