@@ -18,6 +18,7 @@ from ..runs import is_published, provenance, published
 
 HEADLINES = ("G01", "B15", "B16", "B18", "B20", "B22", "C31", "V01", "T02", "D04")  # the ledger's first screen
 FINDINGS = (("alignment", "now"), ("alignment", "later"), ("lhas", "later"))
+OWN_PASTS = (("alignment", "current"), ("alignment", "long_horizon"), ("lhas", "long_horizon"))
 TABLE1 = ("current", "immediate_utility", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
 
 
@@ -131,22 +132,37 @@ def gates() -> str:
 
 
 def real() -> str:
-    """Return what the real model found: its gate, now and later of `FINDINGS`, and how well SkillWorld decides."""
-    if not is_published("llm_branch"):
-        return "Nothing is published yet: `make llm PROFILE=full` does it."
-    rows, metrics = published("llm_branch"), ["now", "later"]
-    scores = runs("llm_branch", "published")
+    """Return what the real model found, as far as it is published: each selector with its own past, then from one
+    start; and how well SkillWorld decides.
+    """
+    parts = {"llm_paths": _own_pasts, "llm_branch": _one_start}
+    said = [line for name, part in parts.items() if is_published(name) for line in part()]
+    return "\n".join(said) or "Nothing is published yet: `make llm PROFILE=full` does it."
+
+
+def _said(scores: pd.DataFrame, findings: tuple) -> list[str]:
+    metrics = list(dict.fromkeys(metric for _, metric in findings))
     apart = differences(scores, scores[scores["selector"] == "random"], metrics)
     intervals = table(apart[apart["selector"] != "random"], metrics)
-    said = [f"- {gate_line(gate(trajectory(rows)))}"]
-    said += [f"- {found(intervals, *which, world='Gemma 3 270M')}" for which in FINDINGS]
-    for name in metrics:
+    return [f"- {found(intervals, *which, world='Gemma 3 270M')}" for which in findings]
+
+
+def _own_pasts() -> list[str]:
+    lead = f"- Each selector with its own past. {gate_line(gate(published('llm_paths')))}"
+    return [lead, *_said(runs("llm_paths", "published"), OWN_PASTS)]
+
+
+def _one_start() -> list[str]:
+    scores = runs("llm_branch", "published")
+    lead = f"- All from one checkpoint. {gate_line(gate(trajectory(published('llm_branch'))))}"
+    said = [lead, *_said(scores, FINDINGS)]
+    for name in ("now", "later"):
         shares = decision_accuracy(runs("branch", "published"), scores, name)
         own, other = (f"{shares[c].mean():.0%}" for c in ("accuracy", "others"))
         said.append(
             f"- Of pairs of selectors, SkillWorld decides {own} as a seed of it, {name}; its other seeds {other}."
         )
-    return "\n".join(said)
+    return said
 
 
 def commands() -> str:

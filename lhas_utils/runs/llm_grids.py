@@ -56,7 +56,7 @@ SIZES = {
         {"steps": 8, "mid_steps": 8, "test_size": 16, "shown": 16},
     ),
     "full": Size(
-        (8, 6, 8),
+        (8, 8, 8),
         BRANCHED,
         GymWorld(pool_size=200, test_size=32),
         TrainSpec(steps=24, batch_size=8, lr=LR, rank=RANK, probe_steps=(0, 4, 8), probe_size=64),

@@ -14,7 +14,7 @@ MINE = [name for name, function in CHECKS.items() if function.__module__ == llm_
 
 def test_every_claim_of_the_real_model_is_judged_by_its_rows_and_enough_seeds():
     mine = {name: c for name, c in contract().items() if set(c.get("experiment", "").split()) & set(LLM)}
-    assert list(mine) == [f"F{n:02}" for n in range(1, 13)]
+    assert list(mine) == [f"F{n:02}" for n in range(1, 15)]
     assert all(c["seeds"] == 8 and c["notebook"] == "07" and c["tally"] == "ours" for c in mine.values())
     assert {c["check"] for c in mine.values() if "check" in c} == {
         n for n in CHECKS if CHECKS[n].__module__.endswith("llm_checks")

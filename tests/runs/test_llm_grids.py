@@ -19,7 +19,7 @@ def unsaid(monkeypatch):
 
 
 def test_the_published_runs_are_of_the_packaged_model_and_of_evaluation_seeds():
-    for name, seeds in zip(LLM[:3], (8, 6, 8)):
+    for name, seeds in zip(LLM[:3], (8, 8, 8)):
         grid = specs(name, "full")
         assert len(set(grid)) == len(grid)
         assert {Path(s.model.name).name for s in grid} == {GEMMA} and {s.model.dtype for s in grid} == {"bfloat16"}
