@@ -3,7 +3,7 @@
 import json
 import re
 from html import escape
-from itertools import groupby
+from itertools import groupby, product
 
 import pandas as pd
 
@@ -14,11 +14,13 @@ from ..claims import ledger, markdown_row, record, records
 from ..claims.render import HEADER
 from ..core import paths, write
 from ..figures import LABELS, UNITS, found, side
-from ..runs import is_published, provenance, published
+from ..runs import is_published, provenance, published, specs
+from ..studies import FRESH
 
 HEADLINES = ("G01", "B15", "B16", "B18", "B20", "B22", "C31", "V01", "T02", "D04")  # the ledger's first screen
 FINDINGS = (("alignment", "now"), ("alignment", "later"), ("lhas", "later"))
 OWN_PASTS = (("alignment", "current"), ("alignment", "long_horizon"), ("lhas", "long_horizon"))
+_SIDES = {1: "better", 0: "not told apart", -1: "worse"}
 TABLE1 = ("current", "immediate_utility", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
 
 
@@ -61,26 +63,43 @@ def answer() -> str:
     """Return whether what helps most now serves better later, each selector beside Random, by the common start.
 
     Better and worse are those whose interval of the difference in exact match lies on one side of 0; a name tells the
-    metrics in which it is not so.
+    metrics in which its two sides are others. RS2 stands apart: every other way keeps to its share of the pool.
     """
     of = {metric: _now_and_later(metric) for metric in SCORES}
     table, now, later = of["exact"]
-    best = table[table["metric"] == "now"].set_index("selector")["mean"].idxmax()
+    kept = [name for name in now if name != FRESH]
+    best = table[table["selector"].isin(kept) & (table["metric"] == "now")].set_index("selector")["mean"].idxmax()
 
-    def apart(sign):
-        """Return the names that are on one side later and not now, on the better or the worse one."""
-        other = {n: [m for m, (_, a, b) in of.items() if not sign * a[n] <= 0 < sign * b[n]] for n in now}
-        kept = {n: metrics for n, metrics in other.items() if "exact" not in metrics}
-        return [LABELS[n] + (f" (not in {_names([UNITS[m] for m in ms])})" if ms else "") for n, ms in kept.items()]
+    def named(name):
+        other = [UNITS[m] for m, (_, a, b) in of.items() if (a[name], b[name]) != (now[name], later[name])]
+        return LABELS[name] + (f" (not in {_names(other)})" if other else "")
 
-    gained, lost = apart(1), apart(-1)
-    lead = "Here it does not." if later[best] < 0 else "Not reliably." if gained or lost else "Here it does."
-    told = {1: "is better later, too", 0: "is not told apart from Random later", -1: "is worse later"}[later[best]]
+    groups = {sides: [n for n in kept if (now[n], later[n]) == sides] for sides in product(_SIDES, repeat=2)}
+    against = groups[1, -1] or groups[-1, 1]
+    plain = {(1, -1): "Here it does not.", (1, 1): "" if against else "Here it does."}
+    lead = plain.get((now[best], later[best])) or "Not reliably."
+    told = "; ".join(f"{_both(a, b)}: {_names(list(map(named, g)))}" for (a, b), g in groups.items() if g)
     return (
-        f"**{lead}** Of {len(now)} ways to choose, each beside Random from one checkpoint (exact match, "
-        f"{table['n_seeds'].min()} seeds, SkillWorld; 95 % intervals, each for itself), {LABELS[best]} gains most now "
-        f"and {told}. Better later without being better now: {_names(gained)}; worse later without being worse now: "
-        f"{_names(lost)}."
+        f"**{lead}** Of {len(kept)} ways to choose a share of the pool, each beside Random from one checkpoint (exact "
+        f"match, {table['n_seeds'].min()} seeds, SkillWorld; 95 % intervals, each for itself), {LABELS[best]} has the "
+        f"largest gain now ({_both(now[best], later[best])}). All of them: {told}. {_fresh(now, later)}"
+    )
+
+
+def _both(now: int, later: int) -> str:
+    if now == later:
+        return f"{_SIDES[now]} now and later"
+    return f"{_SIDES[now]} now, {_SIDES[later]} later"
+
+
+def _fresh(now: dict[str, int], later: dict[str, int]) -> str:
+    """Return what RS2 came to, and of what share of the pool it needs the answers, 1 - (1 - budget)^epochs."""
+    spec = specs("branch", "full")[0]
+    epochs = spec.train.steps * spec.train.batch_size / round(spec.budget * spec.world.pool_size)
+    share = 1 - (1 - spec.budget) ** epochs
+    return (
+        f"{LABELS[FRESH]}, {_both(now[FRESH], later[FRESH])}, trains as long, but on new random examples every epoch: "
+        f"it needs answers for {share:.0%} of the pool where the others need {spec.budget:.0%}."
     )
 
 

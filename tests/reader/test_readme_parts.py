@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from lhas_utils.core import paths
+from lhas_utils.figures import LABELS
 from lhas_utils.reader import readme
 
 README = (paths.ROOT / "README.md").read_text()
@@ -25,35 +26,43 @@ def test_generated_parts_are_those_of_the_published_run(file):
         (
             {"loss": (0.3, 0.2), "lhas": (-0.1, 0.4), "length": (0.0, -0.2)},
             "Not reliably.",
-            "LHAS; worse later without being worse now: Length.",
+            "better now and later: Loss; not told apart now, worse later: Length; worse now, better later: LHAS.",
         ),
         (
             {"loss": (0.3, 0.2), "lhas": (-0.1, -0.4)},
             "Here it does.",
-            "none; worse later without being worse now: none.",
+            "better now and later: Loss; worse now and later: LHAS.",
         ),
         (
             {"loss": (0.3, -0.2), "lhas": (0.1, 0.4)},
             "Here it does not.",
-            "none; worse later without being worse now: Loss.",
+            "better now and later: LHAS; better now, worse later: Loss.",
+        ),
+        (
+            {"loss": (0.04, -0.2), "lhas": (0.0, 0.0)},
+            "Not reliably.",
+            "not told apart now and later: LHAS; not told apart now, worse later: Loss.",
         ),
     ],
 )
 def test_the_question_is_answered_by_the_sides_of_now_and_later(monkeypatch, sides, lead, told):
-    """Half-widths of .05: what lies within -+.05 is not told apart."""
+    """Half-widths of .05: what lies within -+.05 is not told apart. RS2 gains most and decides nothing."""
     rows = [
         (name, metric, mean, mean - 0.05, mean + 0.05, 8)
-        for name, means in ({"random": (0, 0), "start": (-1, -1)} | sides).items()
+        for name, means in ({"random": (0, 0), "start": (-1, -1), "rs2": (0.9, 0.9)} | sides).items()
         for metric, mean in zip(("now", "later"), means)
     ]
     table = pd.DataFrame(rows, columns=["selector", "metric", "mean", "low", "high", "n_seeds"])
     monkeypatch.setattr(readme, "_minus_random", lambda metric: table)
     said = readme.answer()
-    assert said.startswith(f"**{lead}** Of {len(sides)} ways") and "8 seeds" in said and "Loss gains most now" in said
-    assert said.endswith(told)
+    assert said.startswith(f"**{lead}** Of {len(sides)} ways") and "8 seeds" in said
+    assert "Loss has the largest gain now" in said and f"All of them: {told} RS2, better now and later" in said
     even = table.assign(mean=0.0, low=-0.05, high=0.05)
     monkeypatch.setattr(readme, "_minus_random", lambda metric: even if metric == "nll" else table)
-    assert readme.answer() == re.sub(r"(LHAS|Length|Loss)([;.])", r"\1 (not in nats a token)\2", said)
+    moved = {LABELS[n] for n, (now, later) in sides.items() if max(abs(now), abs(later)) > 0.05}
+    assert readme.answer() == re.sub(
+        r"(LHAS|Length|Loss)([;.])", lambda m: f"{m[1]}{' (not in nats a token)' * (m[1] in moved)}{m[2]}", said
+    )
 
 
 def test_a_missing_marker_is_named():
