@@ -57,12 +57,16 @@ def _name(side: str | dict) -> str:
 
 
 def named(spec: dict) -> str:
-    """Return the name of a contrast, such as `current: loss > random`."""
+    """Return the name of a contrast, such as `current: loss > random`; a margin is named, since it is in the effect."""
     sign = {"greater": ">", "less": "<"}[spec["direction"]]
     name = f"{spec['quantity']}: {_name(spec['a'])} {sign} {_name(spec['b'])}"
     if minus := spec.get("minus"):
         name += f", more than {_name(minus['a'])} against {_name(minus['b'])}"
-    return name
+    return name + _margin(spec)
+
+
+def _margin(spec: dict) -> str:
+    return " (a margin added)" if spec.get("margin") else ""
 
 
 def _setting(key: str, value: object) -> str:
@@ -93,7 +97,7 @@ def readable(spec: dict) -> str:
     sign = {"greater": ">", "less": "<"}[spec["direction"]]
     name = f"{spec['quantity']}: {a} {sign} {b}" + (f", more than {minus[0]} against {minus[1]}" if minus else "")
     same = ", ".join(_setting(k, next(iter(values[k]))) for k in shared if values[k] != {""})
-    return name + (f", {'all' if minus else 'both'} with {same}" if same else "")
+    return name + (f", {'all' if minus else 'both'} with {same}" if same else "") + _margin(spec)
 
 
 def contrast(runs: pd.DataFrame, spec: dict, smallest: float, margin: float = 0.0) -> Effect | None:

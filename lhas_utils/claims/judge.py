@@ -98,12 +98,13 @@ def weakest(parts: list[Part], verdict: str) -> Part:
 
 
 def firmness(by_metric: dict[str, list[Part]], words: dict[str, str]) -> str:
-    """Return `yes` where a verdict stands under all metrics with p < 0.05 each, else `fragile`; empty if undecided.
+    """Return `yes` where a verdict stands under all metrics with p < 0.05 each, else `fragile`.
 
-    PARTLY is firm where every metric reproduces the same parts. Exact numbers are firm.
+    Empty for an undecided claim and for one with a single metric. PARTLY is firm where every metric reproduces the same
+    parts.
     """
     first = next(iter(words.values()))
-    if first in ("INCONCLUSIVE", "NOT TESTABLE"):
+    if len(words) == 1 or first in ("INCONCLUSIVE", "NOT TESTABLE"):
         return ""
     if set(words.values()) != {first}:
         return "fragile"

@@ -6,6 +6,7 @@ import pandas as pd
 from ..analysis import correlations, differences, metrics, runs, statistics
 from ..analysis.statistics import effect, exact, per_seed
 from ..runs import TABLE1, experiment
+from ..worlds import WorldSpec
 from . import quoted
 from .contract import check
 
@@ -22,6 +23,18 @@ def gap_above_chance(profile: str, metric: str = "exact") -> dict:
     K = table["selector"].nunique()
     name = "gap - mean of random rankings"
     return per_seed(table, [EQ1, LATER], lambda a, b: metrics.myopia_gap(a, b) - (K + 1) / (3 * K), name)
+
+
+@check
+def gap_largest_at_ten(profile: str, metric: str = "exact") -> list[dict]:
+    """Q04: gap (eq. 3) by U_imm and U_long at the 10 % budget minus that at 25 and at 50 %, per seed."""
+    both = runs("table1", profile, metric), runs("budgets", profile, metric)
+    if any(table.empty for table in both):
+        return []
+    table = pd.concat(both)[["selector", "seed", "budget", EQ1, LATER]].drop_duplicates()
+    groups = table.groupby(["budget", "seed"])
+    gaps = groups.apply(lambda g: metrics.myopia_gap(g[EQ1], g[LATER]), include_groups=False).unstack("budget")
+    return [effect((gaps[0.1] - gaps[b]).dropna(), name=f"gap at 10 % - gap at {b:.0%}") for b in (0.25, 0.5)]
 
 
 def _disagreement(a: np.ndarray, b: np.ndarray) -> float:
@@ -87,25 +100,32 @@ def regime_map(profile: str, metric: str = "exact") -> pd.DataFrame:
 
 @check
 def reversal_is_the_rule(profile: str, metric: str = "exact") -> list[dict]:
-    """R02: share of the map's settings where alignment gains more now and less later, minus 1/2."""
+    """R02: share of the map's settings where alignment gains more now and less later, minus 1/2.
+
+    Where all stages are one distribution there are no precursors: their shares are one setting, counted once.
+    """
     cells = regime_map(profile, metric)
     if cells.empty:
         return []
-    wide = cells.pivot(index="seed", columns=SETTING, values=[NOW, LATER])
+    again = (cells["alignment"] == 1) & (cells["precursors"] != WorldSpec().precursors)
+    wide = cells[~again].pivot(index="seed", columns=SETTING, values=[NOW, LATER])
     share = ((wide[NOW] > 0) & (wide[LATER] < 0)).mean(axis=1) - 0.5
     return [effect(share, name="share of settings - 1/2")]
 
 
 @check
 def weights_matter_little(profile: str, metric: str = "exact") -> list[dict]:
-    """A08: `MOVE` minus the largest |change of U_long| over lambda, eta, rho at a third and at three times."""
+    """A08: `MOVE` minus |mean change of U_long| with lambda, eta or rho changed, a part each.
+
+    Per seed MOVE - s d, d the seed's change and s the sign of its mean, so that the interval is that of the mean.
+    """
     table = runs("sensitivity", profile, metric)
     if table.empty:
         return []
     complete = runs("table1", profile, metric).query("selector == 'lhas'")
-    d = differences(table[table["params"] != ""], complete, [LATER])
-    d = d.pivot(index="seed", columns="params", values=LATER)
-    return [effect(MOVE[metric] - abs(d).max(axis=1), name=f"{MOVE[metric]} - largest change")]
+    changed = differences(table[table["params"] != ""], complete, [LATER])
+    groups = changed.groupby("params", sort=False)[LATER]
+    return [effect(MOVE[metric] - np.sign(d.mean()) * d, name=f"{MOVE[metric]} - |change|, {w}") for w, d in groups]
 
 
 @check
@@ -183,13 +203,6 @@ def printed_approach(profile: str, metric: str = "exact") -> list[dict]:
     lead = quoted.TABLE3.loc["utility_diversity"] - quoted.TABLE3
     closer = {n: round(lead.loc[n, "10%"] - lead.loc[n, "50%"], 6) for n in ("random", "diversity")}
     return [exact(value, name=f"{n}: lead at 10 % minus lead at 50 %") for n, value in closer.items()]
-
-
-@check
-def printed_budget_ranks(profile: str, metric: str = "exact") -> dict:
-    """Q04: eq. 3 at 10 % minus eq. 3 at 50 % with the one printed Current column."""
-    gaps = [metrics.myopia_gap(quoted.TABLE1["current"], quoted.TABLE3[b]) for b in ("10%", "50%")]
-    return exact(gaps[0] - gaps[1], name="gap at 10 % - gap at 50 %")
 
 
 @check

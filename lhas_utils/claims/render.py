@@ -187,7 +187,7 @@ def ruled(r: Record) -> str:
 def text(r: Record) -> str:
     """Return a record as a short paragraph for the terminal."""
     head = _wrapped(f"{r.claim}  {ruled(r)}: {r.statement}")
-    minutes = f"   ({r.minutes} min)" if r.minutes else ""
+    minutes = f"   ({r.minutes} min at PROFILE=full)" if r.minutes else ""
     where = f"{r.where}; notebook {r.notebook}" + (f", {r.figure}" if r.figure else "")
     fields = {
         "where": where,
@@ -227,7 +227,8 @@ def line(r: Record) -> str:
 def markdown_row(r: Record) -> str:
     """Return a record as a row of the Markdown table whose first lines are `HEADER`."""
     p = r.p.removeprefix("p = ").removeprefix("p ")
-    cells = (r.claim, f"{r.statement} ({r.where})", r.effect, p, r.seeds or "", r.verdict, r.stands_on)
+    effect = f"{r.part}: {r.effect}" if r.part else r.effect
+    cells = (r.claim, f"{r.statement} ({r.where})", effect, p, r.seeds or "", r.verdict, r.stands_on)
     return f"| {' | '.join(map(str, cells))} |"
 
 

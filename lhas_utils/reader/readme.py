@@ -17,6 +17,7 @@ from ..figures import LABELS, UNITS, found, side
 from ..runs import is_published, provenance, published, specs
 from ..studies import FRESH
 
+HELD = "REPRODUCED"  # what a control has to be
 HEADLINES = ("G01", "B15", "B16", "B18", "B20", "B22", "C31", "V01", "T02", "D04")  # the ledger's first screen
 FINDINGS = (("alignment", "now"), ("alignment", "later"), ("lhas", "later"))
 OWN_PASTS = (("alignment", "current"), ("alignment", "long_horizon"), ("lhas", "long_horizon"))
@@ -25,8 +26,11 @@ TABLE1 = ("current", "immediate_utility", "future_auc", "forgetting", "ood", "wo
 
 
 def summary() -> str:
-    """Return a list that counts the verdicts, one sentence for each tally."""
-    return "\n".join(f"- {line}" for line in ledger.counts().splitlines())
+    """Return a list that counts the verdicts, one sentence for each tally, and the controls that did not hold."""
+    judged = (r for r in records() if r.kind == "control" and r.effect)
+    failed = [f"{r.claim} {r.verdict} ({r.statement.removeprefix('Control: ')})" for r in judged if r.verdict != HELD]
+    lines = [*ledger.counts().splitlines(), f"Controls that did not hold: {'; '.join(failed) or 'none'}."]
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def headlines() -> str:
@@ -189,7 +193,7 @@ def commands() -> str:
     rows = ["| notebook | all of it | its claims | one of them |", "|---|---|---|---|"]
     for number, own in groupby(sorted(records(), key=lambda r: r.notebook), lambda r: r.notebook):
         own = list(own)
-        minutes = f", {own[0].minutes} min" if own[0].minutes else ""
+        minutes = f", {own[0].minutes} min at `PROFILE=full`" if own[0].minutes else ""
         ids = ", ".join(r.claim for r in own)
         rows.append(f"| {number} | `make {number}` | {ids} | `{own[0].command}`{minutes} |")
     return "\n".join(rows)

@@ -173,6 +173,6 @@ def test_scores_are_judged_by_three_metrics_exact_match_first():
 
 def test_no_reversal_rests_on_eq_1_as_printed():
     printed = [c for c, entry in claims.contract().items() if entry.get("protocol") == "eq1"]
-    assert printed == ["C18", "C31"]
+    assert printed == ["C18", "C31", "Q04"]
     assert [c["quantity"] for c in claims.get("C31")["contrasts"]] == ["immediate_utility", "long_horizon"]
     assert claims.get("V01")["contrasts"][0]["quantity"] == "start"

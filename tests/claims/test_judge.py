@@ -179,7 +179,7 @@ def test_holm_runs_over_the_contrasts_of_one_claim(monkeypatch):
     rng = np.random.default_rng(0)
     table = runs(a=rng.uniform(0.5, 0.6, 6), b=rng.uniform(0.0, 0.1, 6), c=rng.uniform(0.0, 0.1, 6))
     row, parts = judged(monkeypatch, table, [ONE])
-    assert (row["verdict"], row["p"], row["firm"]) == ("REPRODUCED", 2 / 2**6, "yes")
+    assert (row["verdict"], row["p"], row["firm"]) == ("REPRODUCED", 2 / 2**6, "")
     row, parts = judged(monkeypatch, table, [ONE, ONE | {"b": "c"}])
     assert row["verdict"] == "INCONCLUSIVE" and "underpowered: 6 seeds reach p = 0.062 at best" in row["note"]
     assert parts["p"].tolist() == [2 / 2**6] * 2 and parts["p_holm"].tolist() == [4 / 2**6] * 2
@@ -253,6 +253,7 @@ def test_partly_is_firm_where_every_metric_reproduces_the_same_parts():
     same = {"exact": parts(R, I), "nll": parts(R, C)}
     assert claims.firmness(same, {"exact": P, "nll": P}) == "yes"
     assert claims.firmness(same | {"nll": parts(I, R)}, {"exact": P, "nll": P}) == "fragile"
+    assert claims.firmness({"exact": parts(R)}, {"exact": R}) == ""  # one metric says nothing of others
     assert (
         claims.firmness({"exact": parts(N)}, {"exact": N}) == claims.firmness({"exact": parts(I)}, {"exact": I}) == ""
     )
@@ -310,7 +311,8 @@ def test_a_metric_that_a_claim_does_not_have_is_named():
 def test_a_contrast_may_have_a_size_and_a_margin_of_its_own(monkeypatch):
     table = runs(a=[0.9, 0.8, 0.9, 0.7, 0.8, 0.9], b=[0.5, 0.4, 0.5, 0.4, 0.5, 0.4])
     own = {"smallest": {"exact": 0.2}, "margin": {"exact": 0.05}}
-    _, parts = judged(monkeypatch, table, [ONE, ONE | own])
+    row, parts = judged(monkeypatch, table, [ONE, ONE | own])
+    assert parts["part"].tolist() == ["m: a > b", "m: a > b (a margin added)"]
     assert parts["smallest"].tolist() == [0.1, 0.2] and np.diff(parts["effect"]) == pytest.approx([0.05])
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lhas_utils.analysis import metrics
 from lhas_utils.claims import ranking
 from lhas_utils.studies import SCORED, TARGETS
 
@@ -30,11 +31,23 @@ def test_reversal_is_the_rule_counts_settings(monkeypatch, later, share):
 
 
 def test_a_profile_without_the_map_has_no_effect(monkeypatch):
-    use(monkeypatch, regimes=pd.DataFrame(), sensitivity=pd.DataFrame())
+    none = pd.DataFrame()
+    use(monkeypatch, regimes=none, sensitivity=none, table1=runs({"a": [(0, 0)]}), budgets=none)
     assert ranking.reversal_is_the_rule("fast") == [] == ranking.weights_matter_little("fast")
+    assert ranking.gap_largest_at_ten("fast") == []
 
 
-def test_weights_matter_little_takes_the_largest_change(monkeypatch):
+def test_settings_of_one_distribution_are_counted_once(monkeypatch):
+    """No precursors where all stages are one: those three settings are one, and one of two settings reverses."""
+    one = {"alignment": [(1, -1)] * 3, "random": [(0, 0)] * 3}
+    other = {"alignment": [(1, 1)] * 3, "random": [(0, 0)] * 3}
+    same = {"noise": 0.1, "budget": 0.25}
+    again = [runs(one, alignment=1.0, precursors=share, **same) for share in (0.0, 0.2, 0.6)]
+    use(monkeypatch, regimes=pd.concat([*again, runs(other, alignment=0.0, precursors=0.2, **same)]))
+    assert ranking.reversal_is_the_rule("full")[0]["effect"] == 0
+
+
+def test_weights_matter_little_judges_the_mean_of_each_change(monkeypatch):
     changed = pd.concat(
         [
             runs({"lhas": [(0, 0.53)] * 3}, params="a=1"),
@@ -44,8 +57,23 @@ def test_weights_matter_little_takes_the_largest_change(monkeypatch):
     )
     use(monkeypatch, sensitivity=changed, table1=runs({"lhas": [(0, 0.5)] * 3, "random": [(0, 9.0)] * 3}))
     for metric, most in (("exact", 0.05), ("nll", 0.125), ("accuracy", 0.05)):
-        (found,) = ranking.weights_matter_little("full", metric)
-        assert found["effect"] == pytest.approx(most - 0.03)
+        found = ranking.weights_matter_little("full", metric)
+        assert [e["effect"] for e in found] == pytest.approx([most - 0.03, most - 0.01])
+
+
+@pytest.mark.parametrize("at_ten, expected", [((3, 2, 1), 1.0), ((1, 2, 3), 0.0)])
+def test_the_gap_at_ten_per_cent_is_compared_seed_by_seed(monkeypatch, at_ten, expected):
+    """At 25 and 50 % both rankings agree (gap 0); at 10 % they are turned round (gap 1 of three) or agree, too."""
+
+    def at(budget, later):
+        values = {name: [(0, value)] * 3 for name, value in zip("abc", later)}
+        return runs(values, budget=budget).assign(**{ranking.EQ1: lambda t: t["selector"].map(dict(a=1, b=2, c=3))})
+
+    use(monkeypatch, table1=at(0.25, (1, 2, 3)), budgets=pd.concat([at(0.1, at_ten), at(0.5, (1, 2, 3))]))
+    found = ranking.gap_largest_at_ten("full")
+    gap = metrics.myopia_gap([1, 2, 3], at_ten)
+    assert gap == pytest.approx(expected * 2 / 3)
+    assert [e["effect"] for e in found] == pytest.approx([gap, gap]) and found[0]["n_seeds"] == 3
 
 
 def test_statistics_are_taken_seed_by_seed(monkeypatch):
@@ -56,12 +84,12 @@ def test_statistics_are_taken_seed_by_seed(monkeypatch):
     assert (found["effect"], found["n_seeds"], found["p"]) == (0, 2, 1.0)
 
 
-def test_weights_that_move_different_seeds_do_not_cancel(monkeypatch):
+def test_what_a_weight_moves_up_in_one_seed_and_down_in_another_is_no_mean_change(monkeypatch):
     changed = pd.concat(
         [runs({"lhas": [(0, 0.53), (0, 0.47)]}, params="a=1"), runs({"lhas": [(0, 0.5)] * 2}, params="")]
     )
     use(monkeypatch, sensitivity=changed, table1=runs({"lhas": [(0, 0.5)] * 2}))
-    assert ranking.weights_matter_little("full")[0]["effect"] == pytest.approx(0.02)
+    assert ranking.weights_matter_little("full")[0]["effect"] == pytest.approx(0.05)
 
 
 def test_a_seed_without_spread_counts_as_no_relation(monkeypatch):

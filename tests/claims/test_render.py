@@ -65,7 +65,7 @@ def test_terminal_readme_and_table_show_one_record(publish, capsys):
     assert r.smallest == "0.1 exact, 0.3 nll"
     assert r.quoted == "quoted current: loss 61.9, random 58.2 (+3.7)"
     assert r.change == f"{ABOVE}; or {BELOW} or {INSIDE}"
-    cells = "Z1 | a beats b (here) | +0.100 [+0.050, +0.150] | 0.012 | 12 | PARTLY | 1 of 2, fragile"
+    cells = "Z1 | a beats b (here) | e: +0.100 [+0.050, +0.150] | 0.012 | 12 | PARTLY | 1 of 2, fragile"
     assert claims.markdown_row(r) == f"| {cells} |"
     assert render.HEADER.count("|") == 2 * claims.markdown_row(r).count("|")
     assert ledger.table().loc["Z1"].to_dict() == {k: v for k, v in r._asdict().items() if k != "claim"}
