@@ -76,7 +76,7 @@ def test_terminal_readme_and_table_show_one_record(publish, capsys):
         "Z1  PARTLY (1 of 2, fragile): a beats b",
         r.evidence,
         r.quoted,
-        "make claim ID=Z1   (4 min)",
+        "make claim ID=Z1   (4 min at PROFILE=full)",
         "here; notebook 03",
     ):
         assert text in said
