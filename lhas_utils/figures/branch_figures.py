@@ -37,6 +37,13 @@ def learning(scores: pd.DataFrame, metric: str = "exact") -> Figure:
     return fig
 
 
+def _axes(ax: Axes, x: str, y: str) -> None:
+    """Give a plane of two differences from Random its zero lines and labels."""
+    ax.axhline(0, color="0.7", lw=0.8, zorder=0)
+    ax.axvline(0, color="0.7", lw=0.8, zorder=0)
+    ax.set(xlabel=f"{NAMES[x]}, minus Random", ylabel=f"{NAMES[y]}, minus Random")
+
+
 def _plane(ax: Axes, intervals: pd.DataFrame, x: str, y: str) -> None:
     """Draw a difference against another, each point in the colour of its `side` in y, with its name beside it."""
     wide, places = intervals.set_index(["selector", "metric"]), {}
@@ -44,9 +51,7 @@ def _plane(ax: Axes, intervals: pd.DataFrame, x: str, y: str) -> None:
         now, later = wide.loc[(name, x)], wide.loc[(name, y)]
         interval(ax, now, later, **point(name) | {"color": SIGN[side(later, y)], "lw": 0.7})
         places[style_of(name).label] = (now["mean"], later["mean"])
-    ax.axhline(0, color="0.7", lw=0.8, zorder=0)
-    ax.axvline(0, color="0.7", lw=0.8, zorder=0)
-    ax.set(xlabel=f"{NAMES[x]}, minus Random", ylabel=f"{NAMES[y]}, minus Random")
+    _axes(ax, x, y)
     ax.margins(0.12)
     if y in LOWER:
         ax.invert_yaxis()
@@ -76,7 +81,7 @@ def low_start(levels: pd.DataFrame, differences: pd.DataFrame, metric: str = "ex
 
     In (a) an arrow is U_imm = current - start, so a low start makes it long. In (b) U_imm - Random's is
     (current - Random's) - (start - Random's): on the dashed line y = -x a selector ends where Random does, and all it
-    has over Random is its lower start.
+    has over Random is its lower start. Colours and markers are those of (a), which has the names.
 
     Args:
         levels: columns selector, metric, mean, with start, current and immediate_utility.
@@ -95,7 +100,11 @@ def low_start(levels: pd.DataFrame, differences: pd.DataFrame, metric: str = "ex
     left.set_yticks(range(len(wide)), [style_of(name).label for name in wide.index])
     left.set(xlabel=f"own stage, {UNITS[metric]}: before (open), after")
     left.set_title("(a) what eq. 1 subtracts", loc="left")
-    _plane(right, differences, "start", "immediate_utility")
+    for name, rows in differences.groupby("selector", sort=False):
+        rows = rows.set_index("metric")
+        interval(right, rows.loc["start"], rows.loc["immediate_utility"], **point(name) | {"lw": 0.7})
+    _axes(right, "start", "immediate_utility")
+    right.margins(0.12)
     right.axline((0, 0), slope=-1, color="0.5", lw=0.8, ls="--", zorder=0)
     for x, y, words, ha in ((0.98, 0.98, "ends above Random", "right"), (0.02, 0.02, "ends below Random", "left")):
         va = "top" if y > 0.5 else "bottom"

@@ -40,19 +40,20 @@ def curves(ax: Axes, probe: pd.DataFrame, metric: str = "exact") -> Axes:
     return ax
 
 
-def gap(ax: Axes, null: np.ndarray, observed: dict[str, float]) -> Axes:
+def gap(ax: Axes, null: np.ndarray, observed: dict[str, float], k: int) -> Axes:
     """Draw the permutation null of the myopia gap and observed values as labelled lines; return the axes.
 
     Args:
         null: gaps of random rankings, shape (draws,).
         observed: label -> gap, three at most.
+        k: how many selectors the random rankings rank.
     """
     values, counts = np.unique(np.round(null, 6), return_counts=True)
     share = counts / counts.sum()
-    ax.bar(values, share, width=0.8 * np.diff(values).min(), color="0.8", label="random rankings")
+    ax.bar(values, share, width=0.8 * np.diff(values).min(), color="0.8", label=f"random rankings of {k}")
     for (label, value), dash in zip(observed.items(), ("-", "--", ":")):
-        ax.axvline(value, color="k", ls=dash, lw=1.2, label=f"{label}: {value:.3f}")
-    ax.set(xlabel="myopia gap (eq. 3)", ylabel="probability", ylim=(0, 1.6 * share.max()))  # room for the legend
+        ax.plot([value, value], [0, 1.08 * share.max()], color="k", ls=dash, lw=1.2, label=f"{label}: {value:.3f}")
+    ax.set(xlabel="myopia gap (eq. 3)", ylabel="probability", ylim=(0, 1.6 * share.max()))  # the legend stands above
     ax.legend(loc="upper left")
     return ax
 
@@ -65,13 +66,13 @@ def rank_reversal(
     Args:
         intervals: as for `scatter`, with immediate_utility, future_auc, forgetting and ood.
         probe, metric: as for `curves`.
-        null, observed: as for `gap`.
+        null, observed: as for `gap`; the random rankings are of as many selectors as `intervals` has.
     """
     fig, axes = plt.subplots(2, 2, figsize=(PAGE, 5.8))
     scatter(axes[0, 0], intervals, "immediate_utility", "future_auc")
     curves(axes[0, 1], probe, metric)
     scatter(axes[1, 0], intervals, "forgetting", "ood")
-    gap(axes[1, 1], null, observed)
+    gap(axes[1, 1], null, observed, intervals["selector"].nunique())
     _titled(
         fig, "now, by eq. 1, against later", "the next stage is learnt", "OOD against forgetting", "the gap and chance"
     )
@@ -226,8 +227,10 @@ def ratios(bench: pd.DataFrame) -> Figure:
 
     Args:
         bench: columns benchmark, peer, size, ratio (theirs over ours), low, high; right of the line we are faster.
+            A comparison and a peer at several sizes `n = ...` goes from the smallest down to the largest.
     """
-    rows = bench.iloc[::-1]
+    count = bench["size"].str.extract(r"n = (\d+)")[0].astype(float)  # as a number: 5000 before 10000
+    rows = bench.assign(count=count).sort_values(["benchmark", "peer", "count"], kind="stable").iloc[::-1]
     fig, ax = plt.subplots(figsize=(PAGE, 0.8 + 0.24 * len(rows)))
     interval(ax, rows.assign(mean=rows["ratio"]), range(len(rows)), color="k", marker="o", ms=3)
     ax.axvline(1, color="0.6", lw=0.8)

@@ -10,7 +10,8 @@ from .style import fit
 def picks(shares: pd.DataFrame, mine: str, rival: str) -> Figure:
     """Return a figure with a panel a stage and a point a task: its share of a rival's picks and of one's own.
 
-    On the dotted line both take the same share; the title says how many picks they have in common.
+    On the dotted line both take the same share; the title says how many picks they have in common. The task that each
+    of the two picks most is named.
 
     Args:
         shares: of `analysis.scorecard.overlap`: columns stage, task, mine, rival, common.
@@ -24,7 +25,8 @@ def picks(shares: pd.DataFrame, mine: str, rival: str) -> Figure:
     for ax, (stage, part) in zip(axes[0], stages):
         ax.plot([0, end], [0, end], ":", color="0.6", lw=0.8, zorder=0)
         ax.plot(part["rival"], part["mine"], "o", ms=4, color="#0072B2")
-        for _, row in part.nlargest(2, ["mine", "rival"]).iterrows():
+        favourites = pd.concat([part.nlargest(1, "mine"), part.nlargest(1, "rival")]).drop_duplicates("task")
+        for _, row in favourites.iterrows():
             at = row["rival"], row["mine"]
             ha, shift = ("right", -4) if at[0] > end / 2 else ("left", 4)
             ax.annotate(row["task"], at, xytext=(shift, 3), textcoords="offset points", ha=ha, fontsize=8)

@@ -14,6 +14,8 @@ def found(
 ) -> str:
     """Return what a table of differences from Random says of a selector: effect, interval, metric, seeds and world.
 
+    One seed has no interval and judges nothing: the sentence then has the difference alone.
+
     Args:
         table: columns selector, metric (the quantity), mean, low, high, n_seeds; each selector minus Random.
         selector, quantity: name the row; `metric` is what it is measured in, a key of `UNITS`.
@@ -25,6 +27,8 @@ def found(
     >>> table = pd.DataFrame([row], columns=["selector", "metric", "mean", "low", "high", "n_seeds"])
     >>> found(table, "lhas", "now")
     'LHAS is better than Random in gain now: +0.080 [+0.050, +0.110] in exact match (12 seeds, SkillWorld).'
+    >>> found(table.assign(n_seeds=1), "lhas", "now")
+    'LHAS minus Random in gain now: +0.080 in exact match (1 seed, no interval, SkillWorld).'
     """
     rows = table[(table["selector"] == selector) & (table["metric"] == quantity)]
     if len(rows) != 1:
@@ -32,7 +36,9 @@ def found(
     row = rows.iloc[0]
     name = re.sub(r" (\$.*?\$|\(lower is better\))", "", NAMES.get(quantity, quantity))
     name = name if name[1:2].isupper() else name[0].lower() + name[1:]
+    label = style_of(selector).label
+    if row["n_seeds"] == 1:
+        return f"{label} minus Random in {name}: {row['mean']:+.3f} in {UNITS[metric]} (1 seed, no interval, {world})."
     numbers = f"{row['mean']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}] in {UNITS[metric]}"
-    seeds = f"{row['n_seeds']} {'seed' if row['n_seeds'] == 1 else 'seeds'}"
-    said = f"{style_of(selector).label} is {_THAN[side(row, quantity)]} Random in {name}"
-    return f"{said}: {numbers} ({seeds}, {world})."
+    said = f"{label} is {_THAN[side(row, quantity)]} Random in {name}"
+    return f"{said}: {numbers} ({row['n_seeds']} seeds, {world})."

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from lhas_utils.analysis import statistics
-from lhas_utils.figures import LABELS, MARKERS, learning, low_start, now_later
+from lhas_utils.figures import COLOURS, LABELS, MARKERS, learning, low_start, now_later
 from lhas_utils.figures.style import SIGN
 
 
@@ -94,6 +94,8 @@ def test_an_arrow_goes_from_the_start_to_the_end_of_a_stage():
     assert arrows == [((0.2, 0), (0.5, 0)), ((0.1, 1), (0.5, 1))]
     (drawn,) = right.containers
     assert [float(v[0]) for v in drawn.lines[0].get_data()] == [-0.1, 0.1]
+    assert (drawn.lines[0].get_color(), drawn.lines[0].get_marker()) == (COLOURS["lhas"], MARKERS["lhas"])
+    assert {t.get_text() for t in right.texts} == {"ends above Random", "ends below Random"}, "(a) has the names"
 
 
 def test_the_dashed_line_is_where_a_selector_ends_as_high_as_random():

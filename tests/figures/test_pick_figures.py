@@ -22,7 +22,12 @@ def test_a_panel_a_stage_and_a_point_a_task():
     plt.close(fig)
     one = figures.picks(shares[shares["stage"] == 1], "me", "lhas")
     assert len(one.axes) == 1
+    assert [t.get_text() for t in one.axes[0].texts] == ["x"], "the favourite of both is named once"
     plt.close(one)
+    rows = [(1, "x", 0.6, 0.1, 0.4), (1, "y", 0.4, 0.2, 0.4), (1, "z", 0.0, 0.7, 0.4)]
+    fig = figures.picks(pd.DataFrame(rows, columns=shares.columns), "me", "lhas")
+    assert {t.get_text() for t in fig.axes[0].texts} == {"x", "z"}, "one's own favourite and the rival's"
+    plt.close(fig)
     five = figures.picks(pd.concat([shares.assign(stage=shares["stage"] + k) for k in (0, 2, 3)]), "me", "lhas")
     assert five.get_figwidth() == figures.PAGE
     plt.close(five)

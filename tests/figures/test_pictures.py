@@ -100,6 +100,21 @@ def test_a_figure_comes_out_and_the_tables_stay_as_they_were(draw):
         pd.testing.assert_frame_equal(was, now)
 
 
+def test_sizes_are_in_the_order_of_their_numbers():
+    bench = table(benchmark=["a"], peer=["b", "c"], size=["n = 1000", "n = 10000", "n = 5000"]).assign(ratio=2.0)
+    labels = [t.get_text() for t in figures.ratios(bench).axes[0].get_yticklabels()]
+    assert labels[::-1] == [f"a: {peer}, n = {n}" for peer in "bc" for n in (1000, 5000, 10000)]
+
+
+def test_the_gap_says_how_many_are_ranked_and_its_lines_stay_below_the_legend():
+    fig = figures.rank_reversal(*CASES[figures.rank_reversal])
+    ax = fig.axes[3]
+    assert f"random rankings of {len(SELECTORS)}" in {t.get_text() for t in ax.get_legend().get_texts()}
+    fig.draw_without_rendering()
+    tops = [ax.transData.transform(line.get_xydata())[:, 1].max() for line in ax.lines]
+    assert max(tops) < ax.get_legend().get_window_extent().y0
+
+
 @pytest.mark.parametrize("draw", CASES, ids=lambda f: f.__name__)
 def test_a_figure_is_legible_at_the_width_it_is_made_for(draw):
     figures.style()

@@ -28,15 +28,15 @@ TABLE = pd.DataFrame(
         ("lhas", "forgetting", "LHAS is worse than Random in forgetting: +0.080 [+0.050, +0.110] in exact match (12"),
         ("lhas", "ood", "LHAS is not told apart from Random in OOD: -0.000 [-0.020, +0.020] in exact match (8 seeds,"),
         ("lhas", "immediate_utility", "LHAS is worse than Random in immediate utility: -0.080 [-0.110, -0.050] in"),
-        ("rs2", "now", "RS2 is not told apart from Random in gain now: +0.500 [+0.500, +0.500] in"),
     ],
 )
 def test_the_sentence(selector, quantity, words):
     assert found(TABLE, selector, quantity).startswith(words)
 
 
-def test_one_seed_is_no_seeds():
-    assert "(1 seed, SkillWorld)." in found(TABLE, "rs2", "now")
+def test_one_seed_has_a_difference_and_no_judgement():
+    said = found(TABLE, "rs2", "now", "nll", world="a world")
+    assert said == "RS2 minus Random in gain now: +0.500 in nats a token (1 seed, no interval, a world)."
 
 
 @pytest.mark.parametrize("metric, unit", UNITS.items())
