@@ -106,8 +106,9 @@ def low_start(levels: pd.DataFrame, differences: pd.DataFrame, metric: str = "ex
     _axes(right, "start", "immediate_utility")
     right.margins(0.12)
     right.axline((0, 0), slope=-1, color="0.5", lw=0.8, ls="--", zorder=0)
+    clear = {"fc": "w", "ec": "none", "pad": 1}  # of the lines behind
     for x, y, words, ha in ((0.98, 0.98, "ends above Random", "right"), (0.02, 0.02, "ends below Random", "left")):
         va = "top" if y > 0.5 else "bottom"
-        right.text(x, y, words, transform=right.transAxes, ha=ha, va=va, fontsize=8, color="0.4")
+        right.text(x, y, words, transform=right.transAxes, ha=ha, va=va, fontsize=8, color="0.4", bbox=clear)
     right.set_title("(b) utility against start", loc="left")
     return fig
