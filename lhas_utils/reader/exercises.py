@@ -69,7 +69,7 @@ def no_twins(ctx, budget, *, rng):
 def my_lhas(ctx, budget, *, rng):
     """Eq. 5 in one shot: standardised nuclear norm + 3 coverage + 3 cosine_proxy - 0.3 crowding, terms explained.
 
-    Crowding of x: the share of k-means clusters (8, rng=0, minit="++") of ctx.embedding that x shares.
+    Crowding of x: the share of the pool that lies in x's cluster, by k-means (8, rng=0, minit="++") of ctx.embedding.
     """
     from scipy.cluster.vq import kmeans2
 
