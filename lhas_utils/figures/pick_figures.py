@@ -29,7 +29,9 @@ def picks(shares: pd.DataFrame, mine: str, rival: str) -> Figure:
         for _, row in favourites.iterrows():
             at = row["rival"], row["mine"]
             ha, shift = ("right", -4) if at[0] > end / 2 else ("left", 4)
-            ax.annotate(row["task"], at, xytext=(shift, 3), textcoords="offset points", ha=ha, fontsize=8)
+            words = row["task"].replace(" ", "\n")
+            label = ax.annotate(words, at, xytext=(shift, 3), textcoords="offset points", ha=ha, fontsize=8)
+            label.set_in_layout(False)  # a long name does not push the panels apart
         ax.set_title(f"stage {stage}:\n{part['common'].iloc[0]:.0%} in common", fontsize=8)
     fig.supxlabel(f"share of {rival}'s picks", fontsize=9)
     axes[0, 0].set(ylabel=f"share of {mine}'s picks", xlim=(0, end), ylim=(0, end))
