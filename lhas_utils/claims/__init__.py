@@ -13,7 +13,7 @@ from . import (
     render,
     theory_checks,
 )
-from .contract import CHECKS, SCORES, TALLIES, check, contract, enough_seeds, get
+from .contract import CHECKS, SCORES, TALLIES, check, contract, enough_seeds, get, shown_in
 from .effects import Effect, contrast, effects, missing
 from .judge import COLUMNS, PARTS, VERDICTS, Part, combine, firmness, judge, judged, verdicts, weakest
 from .ledger import check_claim

@@ -157,6 +157,11 @@ def contract() -> dict[str, dict]:
     return out
 
 
+def shown_in(figure: str) -> list[str]:
+    """Return the ids of the claims whose evidence a figure shows, in the contract's order."""
+    return [claim for claim, entry in contract().items() if entry.get("figure") == figure]
+
+
 def get(claim: str) -> dict:
     """Return one claim's contract, whatever the case of its id.
 

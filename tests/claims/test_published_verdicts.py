@@ -1,5 +1,6 @@
 """The published verdicts come out of the published rows again."""
 
+import json
 from importlib import import_module
 
 import pandas as pd
@@ -39,6 +40,12 @@ def test_every_verdict_with_seeds_has_a_p_and_enough_seeds():
     single = [c for c in table.index if len(claims.get(c).get("metrics", ())) == 1]
     assert (table.loc[single, "firm"] == "").all()
     assert (table.loc[table["verdict"].isin(["INCONCLUSIVE", "NOT TESTABLE"]), "firm"] == "").all()
+
+
+def test_every_published_figure_lists_the_claims_whose_evidence_it_shows():
+    for path in paths.figures("full").glob("*.json"):
+        side = json.loads(path.read_text())
+        assert set(claims.shown_in(side["figure"])) <= set(side["claims"]), path.name
 
 
 @pytest.mark.parametrize("claim", ["C25", "C31", "T04", "Q05", "X01", "D08", "D23"])
