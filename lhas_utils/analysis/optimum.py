@@ -164,7 +164,8 @@ def at_edge(gain: ArrayLike) -> np.ndarray:
 def optima(levels: ArrayLike, gain: ArrayLike, estimator: str = "best cell") -> np.ndarray:
     """Return d* of each curve in levels, shape (...); a censored one (`at_edge`) is its edge.
 
-    So a difference of two optima that is not 0 is, where one of them is censored, the least that it can be.
+    A difference of two optima is 0 where both are at one edge, whatever the true one is; where one is at an edge, or
+    they are at opposite ones, it has the right sign and is no larger than the true one.
 
     Args:
         gain: (..., D). estimator: one of `ESTIMATORS`.
@@ -222,19 +223,26 @@ def held_out_optimum(values: ArrayLike) -> np.ndarray:
 
 
 def leave_one_n_out(levels: ArrayLike, sizes: Sequence[int], gain: ArrayLike) -> pd.DataFrame:
-    """Predict d* at each n from the other n; return n, measured, line (in log2 n) and constant (their mean d*).
+    """Predict d* at each n from the other n, by a line in log2 n or without any movement.
 
     A "simple fitted model" (paper, section 8, form not given): d*(n) = a + b log2 n by least squares.
 
     Args:
         gain: (N, D) of one seed, or a mean over seeds; d* is the `vertex`.
+
+    Returns:
+        DataFrame n, measured, line, constant (mean d* of the others) and nearest (d* of the n next in log2 n; of two
+        equally near ones their mean).
     """
     measured, x, rows = optima(levels, gain, "vertex"), np.log2(np.asarray(sizes, float)), []
     for i, n in enumerate(sizes):
         rest = np.arange(len(sizes)) != i
         line = np.polyval(np.polyfit(x[rest], measured[rest], 1 if len(sizes) > 2 else 0), x[i])
-        inside = float(np.clip(line, levels[0], levels[-1]))
-        rows.append({"n": n, "measured": measured[i], "line": inside, "constant": measured[rest].mean()})
+        inside, away = float(np.clip(line, levels[0], levels[-1])), abs(x - x[i])
+        near = measured[rest & np.isclose(away, away[rest].min())].mean()
+        rows.append(
+            {"n": n, "measured": measured[i], "line": inside, "constant": measured[rest].mean(), "nearest": near}
+        )
     return pd.DataFrame(rows)
 
 

@@ -383,8 +383,11 @@ def test_the_line_finds_a_planted_optimum_that_moves_with_the_size():
     assert table["measured"].tolist() == pytest.approx([3.5, 4.5, 5.5])
     assert table["line"].tolist() == pytest.approx([3.5, 4.5, 5.5])
     assert table["constant"].tolist() == pytest.approx([5.0, 4.5, 4.0])
+    assert table["nearest"].tolist() == pytest.approx([4.5, 4.5, 4.5])  # in the middle the mean of both neighbours
     steep = optimum.leave_one_n_out(levels, [1, 2, 4], [[0, 1, 0, 0, 0, 0, 0], [0] * 5 + [1, 0], [0] * 5 + [1, 0]])
     assert steep["line"].tolist() == pytest.approx([7.0, 5.0, 8.0])  # 11 is beyond the levels
+    uneven = optimum.leave_one_n_out(levels, [1, 2, 8], [[0, 1, 0, 0, 0, 0, 0], [0] * 5 + [1, 0], [0] * 4 + [1, 0, 0]])
+    assert uneven["nearest"].tolist() == [7.0, 3.0, 7.0]
 
 
 def test_the_terms_of_the_bound_by_hand():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lhas_utils.claims import difficulty_checks, optimum_checks
+from lhas_utils.claims import Effect, difficulty_checks, judge, optimum_checks
 from lhas_utils.runs import DFT_LR, LR
 from lhas_utils.studies import CLIP
 from tests.analysis.test_level_gate import rows_of
@@ -53,7 +53,7 @@ def planted() -> pd.DataFrame:
         for base, d, n in product(BASES, LEVELS, (128, 2048)):
             run(gain(d, n, base), **sort | {"base": base}, d=d, n=n, match="epochs")
         for d, n in product(LEVELS, (32, 2048)):
-            run(-((d - (4.5 if n == 32 else 6.25)) ** 2), **sort, d=d, n=n, match="tokens")
+            run(1 - (d - (4.5 if n == 32 else 6.25)) ** 2, **sort, d=d, n=n, match="tokens")
         for (lr, part), d, n in product(((LR, 1.0), (DFT_LR, 0.5)), (3, 10), (32, 2048)):
             more = part * (0.1 * (d - 3) if n == 32 else -0.2)
             run(gain(d, n) + more, gap(d, n) - 0.4 * part * (d == 10), **sort, d=d, n=n, loss="dft", lr=lr)
@@ -109,6 +109,7 @@ def numbers(found) -> list[float]:
 MEAN = {n: np.mean([gain(d, n) for d in LEVELS]) for n in SIZES}
 TOP = [gain(d, 2048) for d in LEVELS]
 RATE = (MEAN[256] - MEAN[32]) / 3 - (MEAN[2048] - MEAN[256]) / 3
+LATE = 2 * 0.01 * 0.75 * (10 - 3)  # the best level moves by .75 from n = 256 to 2048, at both ends of the levels
 INSIDE = {end: max(TOP) - TOP[k] for end, k in (("easiest", 0), ("hardest", -1))}
 COMPLEXITY = CLIP * sqrt((log(20) + 2.5 * log(2048) + 8) / 4095)
 LOWEST = 0.2 + 0.01 * 0.5**2 + COMPLEXITY + CLIP * 2 / 3  # the bound at level 8, n = 2048
@@ -123,13 +124,16 @@ EXACT = {
     "optimum_moves_with_base_epochs": {"cell": 0.0, "vertex": 0.5},
     "shift_survives_tokens": {"cell": 2.0, "vertex": 1.75},
     "bound_moves": {"cell": 2.0, "vertex": 1.5},
-    "optimum_predicted": {"": 0.75},  # 4, 4.75, 5.5 from the others' mean: 1.125, 0 and 1.125 levels off
+    # 4, 4.75, 5.5 from the others' mean are 1.125, 0 and 1.125 levels off, from the nearest (3 doublings away) .75, 0, .75
+    "optimum_predicted": {"mean of the other n": 0.75, "nearest n": 0.5},
+    "easy_saturates_earlier": dict.fromkeys(BASES, LATE),
     "easy_training_fails": {"nll": 0.5, "harder": 0.3, "overall": (7 * 0.3 - 2 * 0.1) / 9},
     "hard_training_fails": {"seen": 0.4, "unseen": 0.2},
     "generalization_rises": dict.fromkeys(SKILLS, 0.14),
     "generalization_falls_with_n": dict.fromkeys(SKILLS, 0.03 + 0.01 * 3.2),
     "extrapolation_falls": dict.fromkeys(SKILLS, 0.21),
     "extrapolation_ignores_n": dict.fromkeys(SKILLS, 0.21 - 0.006),
+    "extrapolation_hardly_moves": dict.fromkeys(SKILLS, 0.05 - 0.006),
     "trimming": {"small hardest": 0.1, "small easiest": 0.2, "large hardest": 0.3, "large easiest": 0.4},
     "bound_not_vacuous": {"": CLIP - LOWEST},
     "dft_wins_on_hard": {"equal": 0.7, "fifth": 0.35},
@@ -142,8 +146,10 @@ IN_NATS = {  # check -> what its exact effects become in nats; a place of an opt
     **dict.fromkeys(("dft_wins_on_hard", "sft_overtakes"), 3),
     **dict.fromkeys(("generalization_rises", "generalization_falls_with_n", "dft_smaller_gap"), 10),
     **dict.fromkeys(("extrapolation_falls", "extrapolation_ignores_n"), 10),
+    "easy_saturates_earlier": 3,
 }
 OTHERS_IN_NATS = {"easy_training_fails": [0.5, 0.5, 5 * 0.5 / 9], "hard_training_fails": [1.0, 1.0]}
+OTHERS_IN_NATS |= {"extrapolation_hardly_moves": [0.1 - 0.06] * 2}
 
 
 def check_of(name: str):
@@ -168,11 +174,99 @@ def test_optima_are_computed_seed_by_seed(monkeypatch):
     """The optimum of one seed in three moves by 4 levels, at a height that would decide that of the mean."""
     runs = planted()
     late = (runs["seed"] == 2) & (runs["n"] == 2048) & (runs["match"] == "epochs")
-    runs.loc[late, "gain_exact"] = -100 * (runs["d"] - 8.0) ** 2
+    runs.loc[late, "gain_exact"] = 0.4 - 100 * (runs["d"] - 8.0) ** 2
     monkeypatch.setattr(optimum_checks, "difficulty_runs", lambda profile, name="difficulty": runs)
     cell, vertex = optimum_checks.optimum_moves_with_n_epochs("full")
     assert cell["effect"] == pytest.approx((2 + 2 + 4) / 3) and cell["low"] < cell["effect"] < cell["high"]
     assert vertex["effect"] == pytest.approx((1 + 1 + (8 - 4.5)) / 3)
+
+
+@pytest.fixture
+def planted_gains(monkeypatch):
+    """Set gains (exact match) of cells to level -> one value a seed; the checks read the runs that come out."""
+    runs = planted()
+    monkeypatch.setattr(optimum_checks, "difficulty_runs", lambda profile, name="difficulty": runs)
+
+    def plant(of, **where):
+        cells = (runs["match"] == "steps") & (runs["loss"] == "sft") & (runs["d"] > 0)
+        for column, value in where.items():
+            cells &= runs[column] == value
+        for d, seed in product(LEVELS, SEEDS):
+            runs.loc[cells & (runs["d"] == d) & (runs["seed"] == seed), "gain_exact"] = of(d)[seed]
+
+    return plant
+
+
+NOISE = {3: (0.3, -0.3, 0.0), 4: (-0.3, 0.3, 0.1)}  # two best cells of three seeds, and no interval above 0
+
+
+def noise(d):
+    return NOISE.get(d, (-0.2, -0.1, -0.2))
+
+
+def test_no_optimum_is_asked_for_where_no_level_gains(planted_gains):
+    planted_gains(noise, n=32, skill="sort", base="weak")
+    found = {e["name"]: e["effect"] for e in optimum_checks.optimum_moves_with_n("full")}
+    assert found["sort without n = 32, best cell"] == 2 and found["cumsum, best cell"] == 2  # 4 at 256, 6 at 2048
+    assert found["sort without n = 32, vertex"] == pytest.approx(0.75)
+    found = {e["name"]: e["effect"] for e in optimum_checks.optimum_moves_with_base("full")}
+    assert found["sort without n = 32, best cell"] == 1 and found["cumsum, best cell"] == pytest.approx(2 / 3)
+    assert optimum_checks.optimum_predicted("full") == []  # two rows have no line beside them
+
+
+def test_a_skill_with_one_row_that_gains_has_no_shift(planted_gains):
+    for n in (32, 256):
+        planted_gains(noise, n=n, skill="cumsum", base="weak")
+    assert [e["name"] for e in optimum_checks.optimum_moves_with_n("full")] == ["sort, best cell", "sort, vertex"]
+    names = [e["name"] for e in optimum_checks.optimum_moves_with_base("full")]
+    assert names[2:] == ["cumsum without n = 32, 256, best cell", "cumsum without n = 32, 256, vertex"]
+    planted_gains(noise, n=2048, skill="cumsum", base="strong")  # now no row gains with both bases
+    assert len(optimum_checks.optimum_moves_with_base("full")) == 2
+
+
+def test_what_is_at_one_end_in_every_seed_tests_nothing(planted_gains):
+    """Every best level of `sort` is the hardest; that of cumsum is as planted."""
+    planted_gains(lambda d: (d / 10, d / 11, d / 12), skill="sort")
+    told = "censored: the best level is the hardest in every seed"
+    for check, effects in (
+        (optimum_checks.interior_optimum, 1),
+        (optimum_checks.optimum_moves_with_n, 2),
+        (optimum_checks.optimum_moves_with_base, 2),
+    ):
+        marked = [e for e in check("full") if told in e["name"]]
+        assert [(e["effect"], e["low"], e["high"], e["smallest"]) for e in marked] == [(0, 0, 0, 0)] * effects
+        assert all(e["name"].startswith("sort") for e in marked)
+        assert all(judge(Effect(**e), 0.01) == "INCONCLUSIVE" for e in marked)
+
+
+def test_what_is_at_one_end_in_most_seeds_tests_nothing(planted_gains):
+    """At n = 2048 the best level of the weak base is the hardest, that of the strong one in two seeds of three."""
+    planted_gains(noise, n=32, skill="cumsum")
+    planted_gains(noise, n=256, skill="cumsum")
+    planted_gains(lambda d: (d / 10, d / 11, d / 12), n=2048, skill="cumsum", base="weak")
+    planted_gains(lambda d: (d / 10, d / 11, 1 + (d == 8)), n=2048, skill="cumsum", base="strong")
+    *_, cell, vertex = optimum_checks.optimum_moves_with_base("full")
+    assert cell["name"] == (
+        "cumsum without n = 32, 256, best cell, censored: the best level is the hardest in most seeds"
+    )
+    assert cell["effect"] == pytest.approx(-2 / 3) and cell["smallest"] == vertex["smallest"] == 0
+    planted_gains(lambda d: (d / 10, 1 + (d == 8), 1 + (d == 8)), n=2048, skill="cumsum", base="strong")
+    *_, cell, vertex = optimum_checks.optimum_moves_with_base("full")
+    assert "censored" not in cell["name"] + vertex["name"] and "smallest" not in cell
+
+
+def test_two_optima_at_one_place_inside_are_a_test(planted_gains):
+    planted_gains(lambda d: (1 - abs(d - 6) / 10,) * 3, skill="sort")
+    found = optimum_checks.optimum_moves_with_n("full")[:2] + optimum_checks.optimum_moves_with_base("full")[:2]
+    assert [e["effect"] for e in found] == [0] * 4 and not any("smallest" in e for e in found)
+
+
+def test_from_one_end_to_the_other_is_a_shift(planted_gains):
+    planted_gains(lambda d: (d / 10, d / 11, d / 12), n=2048, skill="sort")
+    planted_gains(lambda d: (1 / d, 1.1 / d, 1.2 / d), n=32, skill="sort")
+    assert [e["effect"] for e in optimum_checks.optimum_moves_with_n("full")][:2] == [7, 7]
+    ends = [e["name"] for e in optimum_checks.optimum_moves_with_base("full")]
+    assert not any("censored" in name for name in ends)  # at n = 256 the optimum moves
 
 
 def test_the_gate_is_a_rise_and_a_gain_for_every_grid(monkeypatch):
