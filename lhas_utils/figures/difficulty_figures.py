@@ -15,6 +15,7 @@ from .style import COLUMN, PAGE, fit, interval, legend_below
 
 SERIES = (("#56B4E9", "o"), ("#0072B2", "s"), ("#009E73", "D"), ("#000000", "^"))  # smallest to largest, light to dark
 RIDGE = {"best cell": (0.16, "o"), "vertex": (0.33, "D")}  # estimator -> how far below its row, marker
+TICKS = (0.3, 1, 3, 10, 30)  # nats, on a log axis
 AXES = {"d": "level d trained on", "op": "operations trained on", "n": "training examples n"}
 
 
@@ -85,24 +86,28 @@ def slices(gains: pd.DataFrame) -> Figure:
 
 
 def gaps(table: pd.DataFrame) -> Figure:
-    """Return a figure of training NLL, generalization gap, extrapolation gap and their sum, the target NLL, against d.
+    """Return a figure of the training risk, both gaps and their sum, the target risk, against d: a row per risk.
 
     Args:
-        table: columns n, d, metric (train_nll, generalization_nll, extrapolation_nll, target_nll), mean, low, high.
+        table: columns n, d, metric, mean, low, high. A metric is one of train, generalization, extrapolation, target,
+            then _nll (nats) or _exact (failure rate); a risk without any has no row.
     """
     panels = {
-        "train_nll": "train",
-        "generalization_nll": "generalization gap",
-        "extrapolation_nll": "extrapolation gap",
-        "target_nll": "sum = target",
+        "train": "train",
+        "generalization": "generalization gap",
+        "extrapolation": "extrapolation gap",
+        "target": "sum = target",
     }
-    fig, axes = plt.subplots(1, 4, figsize=(PAGE, 2.7))
-    for ax, (metric, title) in zip(axes, panels.items()):
-        part = table[table["metric"] == metric]
-        arms = [f"n = {n}" for n in sorted(part["n"].unique())]
-        _series(ax, part.assign(arm="n = " + part["n"].astype(str)), "d", arms)
-        ax.set(title=title, xlabel=AXES["d"])
-    axes[0].set_ylabel("nats per token")
+    risks = {"nll": "nats per token", "exact": "failure rate"}
+    shown = [risk for risk in risks if table["metric"].str.endswith(f"_{risk}").any()]
+    fig, axes = plt.subplots(len(shown), 4, figsize=(PAGE, 1.8 * len(shown) + 0.9), squeeze=False, sharex=True)
+    for row, risk in zip(axes, shown):
+        for ax, (name, title) in zip(row, panels.items()):
+            part = table[table["metric"] == f"{name}_{risk}"]
+            arms = [f"n = {n}" for n in sorted(part["n"].unique())]
+            _series(ax, part.assign(arm="n = " + part["n"].astype(str)), "d", arms)
+            ax.set(title=title if risk == shown[0] else "", xlabel=AXES["d"] if risk == shown[-1] else "")
+        row[0].set_ylabel(risks[risk])
     legend_below(fig)
     return fig
 
@@ -146,14 +151,16 @@ def bound(terms: pd.DataFrame, clip: float) -> Figure:
         "observed": {"label": "observed on D_test", "color": "k", "marker": "^"},
     }
     terms = terms.assign(sum=terms[["risk", "complexity", "shift"]].sum(axis=1))
-    sizes = sorted(terms["n"].unique())
+    sizes, apart = sorted(terms["n"].unique()), 0.02 * np.ptp(terms["d"])  # markers that do not hide one another
     fig, axes = plt.subplots(1, len(sizes), figsize=(fit(2.9 * len(sizes)), 2.8), sharey=True, squeeze=False)
     for ax, n in zip(axes[0], sizes):
         part = terms[terms["n"] == n]
-        for name, look in looks.items():
-            ax.plot(part["d"], part[name], **{"ls": "none", "ms": 5} | look)
+        for place, (name, look) in enumerate(looks.items()):
+            ax.plot(part["d"] + apart * (place - 2), part[name], **{"ls": "none", "ms": 5} | look)
         ax.axhline(clip, color="k", ls="--", lw=1, label="C: vacuous above")
-        ax.set(title=f"n = {n}", xlabel=AXES["d"], yscale="symlog")
+        ax.set(title=f"n = {n}", xlabel=AXES["d"], yscale="log")
+    axes[0, 0].set_yticks(TICKS, map("{:g}".format, TICKS), minor=False)
+    axes[0, 0].minorticks_off()
     axes[0, 0].set_ylabel("nats per token")
     legend_below(fig, ncols=3 if len(sizes) > 1 else 2)
     return fig
@@ -163,12 +170,17 @@ def optimum(predictions: pd.DataFrame) -> Figure:
     """Return a figure of the measured d*(n) beside its leave-one-n-out predictions.
 
     Args:
-        predictions: columns n, measured, line, constant (means over seeds).
+        predictions: columns n, measured, line, constant, nearest (means over seeds).
     """
     fig, ax = plt.subplots(figsize=(COLUMN, 2.8))
-    looks = {"measured": ("k", "o"), "line": ("#0072B2", "s"), "constant": ("#E69F00", "D")}
-    for name, (colour, marker) in looks.items():
-        ax.plot(predictions["n"], predictions[name], color=colour, marker=marker, ms=5, lw=1.1, label=name)
+    looks = {
+        "measured": ("measured", "k", "o"),
+        "line": ("line in log n", "#0072B2", "s"),
+        "constant": ("mean of the other n", "#E69F00", "D"),
+        "nearest": ("nearest n", "#009E73", "^"),
+    }
+    for name, (label, colour, marker) in looks.items():
+        ax.plot(predictions["n"], predictions[name], color=colour, marker=marker, ms=5, lw=1.1, label=label)
     ax.set(xscale="log", xlabel=AXES["n"], ylabel="optimal level d*")
     ax.legend()
     return fig

@@ -124,7 +124,7 @@ EXACT = {
     "optimum_moves_with_base_epochs": {"cell": 0.0, "vertex": 0.5},
     "shift_survives_tokens": {"cell": 2.0, "vertex": 1.75},
     "bound_moves": {"cell": 2.0, "vertex": 1.5},
-    # 4, 4.75, 5.5 from the others' mean are 1.125, 0 and 1.125 levels off, from the nearest (3 doublings away) .75, 0, .75
+    # 4, 4.75, 5.5 from the others' mean are 1.125, 0 and 1.125 levels off, from the nearest .75, 0 and .75
     "optimum_predicted": {"mean of the other n": 0.75, "nearest n": 0.5},
     "easy_saturates_earlier": dict.fromkeys(BASES, LATE),
     "easy_training_fails": {"nll": 0.5, "harder": 0.3, "overall": (7 * 0.3 - 2 * 0.1) / 9},

@@ -1,11 +1,11 @@
-"""Heat maps of the difficulty study: a pair without runs has no panel, no gain has no colour."""
+"""Figures of the difficulty study: a pair without runs has no panel, no gain has no colour, a risk has a row."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from lhas_utils.figures.difficulty_figures import heatmaps
+from lhas_utils.figures.difficulty_figures import TICKS, bound, gaps, heatmaps
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +41,24 @@ def test_a_pair_without_runs_has_no_panel():
 def test_no_gain_has_the_colour_of_the_middle(gain):
     image = drawn(gain)[0].images[0]
     assert image.norm(0.0) == pytest.approx(0.5) and np.allclose(image.norm([gain, -gain]), [0.5 + gain, 0.5 - gain])
+
+
+@pytest.mark.parametrize(
+    "risks, units", [(["nll"], ["nats per token"]), (["exact", "nll"], ["nats per token", "failure rate"])]
+)
+def test_every_risk_has_a_row_of_its_own(risks, units):
+    names = [f"{name}_{risk}" for risk in risks for name in ("train", "generalization", "extrapolation", "target")]
+    table = pd.DataFrame({"metric": names, "mean": range(len(names)), "low": 0.0, "high": 9.0, "n": 32, "d": 4})
+    axes = gaps(table).axes
+    assert [ax.get_ylabel() for ax in axes[::4]] == units
+    assert axes[2].get_title() == "extrapolation gap"
+    drawn = [names[int(ax.lines[0].get_ydata()[0])] for ax in axes]
+    assert drawn == sorted(names, key=lambda name: name.endswith("_exact"))
+
+
+def test_terms_of_the_bound_are_told_apart_on_an_axis_with_plain_numbers():
+    terms = pd.DataFrame({"n": 32, "d": [4, 8], "risk": 1.0, "complexity": 1.0, "shift": 1.0, "observed": 1.0})
+    (ax,) = bound(terms, 4.0).axes
+    assert ax.get_yscale() == "log" and [t.get_text() for t in ax.get_yticklabels()] == [f"{t:g}" for t in TICKS]
+    places = [x for line in ax.lines[:5] for x in line.get_xdata()]
+    assert len(set(places)) == 10 and all(abs(x - round(x / 4) * 4) < 0.5 for x in places)

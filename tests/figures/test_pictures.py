@@ -77,7 +77,7 @@ CASES = {
     ),
     difficulty.lines: (table(n=[32, 512], arm=["steps", "tokens"], d=[2, 3]), "d", "gain"),
     difficulty.bound: (table("risk", "complexity", "shift", n=[32, 512], d=[2, 3]).assign(observed=1.0), 5.0),
-    difficulty.optimum: (table("measured", "line", "constant", n=[32, 512]),),
+    difficulty.optimum: (table("measured", "line", "constant", n=[32, 512]).assign(nearest=1.0),),
     difficulty.measures: (table("nll", "failure", "_", skill=["sort"], base=["weak", "strong"], level=[2, 3]),),
 }
 
