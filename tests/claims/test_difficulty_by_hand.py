@@ -55,7 +55,7 @@ def planted() -> pd.DataFrame:
         for d, n in product(LEVELS, (32, 2048)):
             run(1 - (d - (4.5 if n == 32 else 6.25)) ** 2, **sort, d=d, n=n, match="tokens")
         for (lr, part), d, n in product(((LR, 1.0), (DFT_LR, 0.5)), (3, 10), (32, 2048)):
-            more = part * (0.1 * (d - 3) if n == 32 else -0.2)
+            more = part * (0.1 * (d - 3) if n == 32 else -0.02 * d)
             run(gain(d, n) + more, gap(d, n) - 0.4 * part * (d == 10), **sort, d=d, n=n, loss="dft", lr=lr)
         cut = {(64, "hardest"): 0.1, (64, "easiest"): -0.2, (1024, "hardest"): -0.3, (1024, "easiest"): 0.4}
         for n, trim in product((64, 1024), ("none", "hardest", "easiest")):
