@@ -141,7 +141,8 @@ def _note(claim: str, parts: list[Part], words: dict[str, str], lost: list[str])
         if entry["quantifier"] == "all":
             notes.append(f"beats {of}" if _superlative(entry) else f"holds in {of} parts")
         notes.append("; ".join(f"{p.effect.name} {p.verdict}" for p in parts))
-    notes += [_power(p.effect) for p in parts if p.verdict == "INCONCLUSIVE"]
+    undecided = [p.effect for p in parts if p.verdict == "INCONCLUSIVE"]
+    notes += [_power(e) for e in undecided if ", censored: " not in e.name]  # more seeds would not tell
     reachable = min((len(parts) * 2.0 ** (1 - p.effect.n_seeds) for p in parts if p.effect.n_seeds), default=0)
     if reachable >= LEVEL and not few:
         notes.append(f"underpowered: {parts[0].effect.n_seeds} seeds reach p = {min(reachable, 1):.2g} at best")

@@ -138,7 +138,7 @@ def best_band_differs(profile: str, metric: str = "exact") -> dict:
     now, later = wide[NOW].to_numpy(), wide[LATER].to_numpy()
     others = [m.sum(0) - m if len(m) > 1 else m for m in (now, later)]
     at = [later[np.arange(len(later)), m.argmax(1)] for m in others]
-    return effect(at[1] - at[0], name="band best for later - band best for now")
+    return effect(at[1] - at[0], name="band best for later - band best for the current score")
 
 
 def _rho(profile: str) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from ..runs import is_published, provenance, published, specs
 from ..studies import FRESH
 
 HELD = "REPRODUCED"  # what a control has to be
-HEADLINES = ("G01", "B15", "B16", "B18", "B20", "B22", "C31", "V01", "T02", "D04")  # the ledger's first screen
+HEADLINES = ("G01", "B15", "B16", "B18", "B20", "B22", "C31", "V01", "T02", "D04", "D11n")  # the ledger's first screen
 FINDINGS = (("alignment", "now"), ("alignment", "later"), ("lhas", "later"))
 OWN_PASTS = (("alignment", "current"), ("alignment", "long_horizon"), ("lhas", "long_horizon"))
 _SIDES = {1: "better", 0: "not told apart", -1: "worse"}
@@ -34,7 +34,7 @@ def summary() -> str:
 
 
 def headlines() -> str:
-    """Return the ten claims that the README opens with, as such a table."""
+    """Return the claims that the README opens with, as such a table."""
     return "\n".join([HEADER, *(markdown_row(r) for r in records() if r.claim in HEADLINES)])
 
 
