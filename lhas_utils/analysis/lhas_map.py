@@ -6,8 +6,7 @@ from scipy import stats
 
 from ..core import choose
 from ..runs import ARMS, CELLS, as_text
-from .optimum import held_out_best
-from .statistics import holm
+from .statistics import holm, somewhere
 from .summary import summary
 
 KNOBS = tuple(CELLS)
@@ -102,10 +101,7 @@ def verdict(words: pd.DataFrame, b: str, a: str = "lhas", quantity: str = "long_
     return f"{name} against {other}: {told} ({rest}; Holm over the cells)."
 
 
-def best_elsewhere(runs: pd.DataFrame, a: str, b: str, quantity: str = "long_horizon") -> np.ndarray:
-    """Return, for each seed, a - b in the cell that is best for a on all other seeds, shape (seeds,).
-
-    A mean above zero says that a gains somewhere (`optimum.held_out_best`).
-    """
+def pays_somewhere(runs: pd.DataFrame, a: str, b: str, quantity: str = "long_horizon") -> dict:
+    """Return the `statistics.somewhere` effect of a - b over the cells of the map: positive where a gains somewhere."""
     wide = differences_by_cell(runs, [(a, b)]).pivot(index="seed", columns=[*KNOBS], values=quantity).to_numpy()
-    return held_out_best(-wide if quantity in LESS else wide)
+    return somewhere(-wide if quantity in LESS else wide, name=f"{quantity}: {a} - {b}, somewhere on the map")

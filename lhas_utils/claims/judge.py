@@ -134,18 +134,21 @@ def _note(claim: str, parts: list[Part], words: dict[str, str], lost: list[str])
     """Say what each part came to, how near an undecided one is known, what is missing, and what other metrics say."""
     entry, notes = get(claim), []
     few = min((p.effect.n_seeds for p in parts if p.verdict == "NOT TESTABLE"), default=0)
+    reachable = min((len(parts) * 2.0 ** (1 - p.effect.n_seeds) for p in parts if p.effect.n_seeds), default=0)
     if few:
         notes.append(f"exploration: {few} seeds, a verdict needs {entry['seeds']}")
     elif len(parts) > 1:
         of = f"{sum(p.verdict == 'REPRODUCED' for p in parts)} of {len(parts)}"
-        if entry["quantifier"] == "all":
+        if entry["quantifier"] == "all" and reachable < LEVEL:
             notes.append(f"beats {of}" if _superlative(entry) else f"holds in {of} parts")
         notes.append("; ".join(f"{p.effect.name} {p.verdict}" for p in parts))
     undecided = [p.effect for p in parts if p.verdict == "INCONCLUSIVE"]
     notes += [_power(e) for e in undecided if ", censored: " not in e.name]  # more seeds would not tell
-    reachable = min((len(parts) * 2.0 ** (1 - p.effect.n_seeds) for p in parts if p.effect.n_seeds), default=0)
     if reachable >= LEVEL and not few:
-        notes.append(f"underpowered: {parts[0].effect.n_seeds} seeds reach p = {min(reachable, 1):.2g} at best")
+        few_seeds = parts[0].effect.n_seeds
+        notes.append(
+            f"underpowered: {few_seeds} seeds reach p = {min(reachable, 1):.2g} at best with {len(parts)} parts"
+        )
     if lost:
         notes.append(f"no published runs of {', '.join(lost)}")
     first, *rest = words.items()

@@ -37,6 +37,20 @@ def gap_largest_at_ten(profile: str, metric: str = "exact") -> list[dict]:
     return [effect((gaps[0.1] - gaps[b]).dropna(), name=f"gap at 10 % - gap at {b:.0%}") for b in (0.25, 0.5)]
 
 
+@check
+def order_keeps_over_budgets(profile: str, metric: str = "exact") -> list[dict]:
+    """B05: Kendall's tau_b between the rankings by U_long at the 10 % budget and at 25 and 50 %, per seed."""
+    both = runs("table1", profile, metric), runs("budgets", profile, metric)
+    if any(table.empty for table in both):
+        return []
+    wide = pd.concat(both).drop_duplicates(["seed", "budget", "selector"])
+    wide = wide.pivot(index="seed", columns=["budget", "selector"], values=LATER).dropna()
+    taus = {
+        b: [statistics.kendall(one[0.1], one[b][one[0.1].index]) for _, one in wide.iterrows()] for b in (0.25, 0.5)
+    }
+    return [effect(np.nan_to_num(tau), name=f"tau_b, 10 % and {b:.0%}") for b, tau in taus.items()]
+
+
 def _disagreement(a: np.ndarray, b: np.ndarray) -> float:
     """Return minus Kendall's tau_b, 0 where one ranking has no order."""
     return float(np.nan_to_num(-statistics.kendall(a, b)))

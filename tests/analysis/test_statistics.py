@@ -310,3 +310,46 @@ def test_differences_pair_by_seed_and_drop_seeds_without_a_partner():
     d = stats.differences(table[table["selector"] == "lhas"], table[table["selector"] == "random"])
     assert d["seed"].tolist() == [0, 1]
     assert d["immediate_utility"].tolist() == [1, 2] and d["long_horizon"].tolist() == [1, 3]
+
+
+def test_somewhere_holds_the_largest_mean_and_finds_it():
+    """One cell of 16 is better by .5, one worse by 1, the others by nothing; all of a seed share its noise."""
+    rng = np.random.default_rng(0)
+    d = rng.normal(0, 0.1, (8, 16)) + rng.normal(0, 0.1, (8, 1))
+    d[:, 5] += 0.5
+    d[:, 9] -= 1
+    found = stats.somewhere(d, "x")
+    assert found["effect"] == d[:, 5].mean() and found["n_seeds"] == 8
+    assert found["p"] == 4 / 2**8  # as observed, and with all signs turned, where the worse cell is the better one
+    assert 0 < found["low"] < 0.5 < found["high"] and found["low"] < stats.interval(d[:, 5])[1]
+    lost = stats.somewhere(-1 + d - d.mean(0), "x")
+    assert lost["high"] < 0 and lost["p"] == 2 / 2**8
+
+
+def test_somewhere_of_one_cell_is_its_sign_flip_test():
+    x = np.random.default_rng(1).normal(0.6, 1, 8)
+    found = stats.somewhere(x[:, None], "x")
+    assert found["p"] == pytest.approx(stats.sign_flip(x)) and found["effect"] == x.mean()
+    assert stats.somewhere(-x[:, None], "x")["p"] == pytest.approx(stats.sign_flip(x))
+
+
+def test_somewhere_finds_nothing_more_often_than_it_says():
+    """No cell has any effect: errors of 5 % in 200 draws are 10 +- 3."""
+    rng = np.random.default_rng(2)
+    draws = [stats.somewhere(rng.normal(size=(8, 16)) + rng.normal(size=(8, 1)), "x") for _ in range(200)]
+    wrong = sum(e["p"] < 0.05 and (e["low"] > 0 or e["high"] < 0) for e in draws)
+    assert wrong <= 16
+    assert sum(e["low"] <= 0 <= e["high"] for e in draws) >= 184
+
+
+def test_somewhere_with_a_seed_or_with_too_many():
+    assert stats.somewhere([[0.1, 0.3]], "x") == {
+        "effect": 0.3,
+        "low": 0.3,
+        "high": 0.3,
+        "n_seeds": 1,
+        "p": 1,
+        "name": "x",
+    }
+    with pytest.raises(ValueError, match="somewhere: expected at most 13 seeds, .* got 14"):
+        stats.somewhere(np.zeros((14, 2)), "x")

@@ -34,7 +34,7 @@ def test_a_profile_without_the_map_has_no_effect(monkeypatch):
     none = pd.DataFrame()
     use(monkeypatch, regimes=none, sensitivity=none, table1=runs({"a": [(0, 0)]}), budgets=none)
     assert ranking.reversal_is_the_rule("fast") == [] == ranking.weights_matter_little("fast")
-    assert ranking.gap_largest_at_ten("fast") == []
+    assert ranking.gap_largest_at_ten("fast") == ranking.order_keeps_over_budgets("fast") == []
 
 
 def test_settings_of_one_distribution_are_counted_once(monkeypatch):
@@ -74,6 +74,17 @@ def test_the_gap_at_ten_per_cent_is_compared_seed_by_seed(monkeypatch, at_ten, e
     gap = metrics.myopia_gap([1, 2, 3], at_ten)
     assert gap == pytest.approx(expected * 2 / 3)
     assert [e["effect"] for e in found] == pytest.approx([gap, gap]) and found[0]["n_seeds"] == 3
+
+
+def test_the_order_over_budgets_is_compared_seed_by_seed(monkeypatch):
+    """10 % against 25 %: the same order; against 50 %: turned round in one seed of two. Rows in any order."""
+
+    def at(budget, *later):
+        return runs({name: [(0, one[i]) for one in later] for i, name in enumerate("abc")}, budget=budget)
+
+    budgets = pd.concat([at(0.1, (1, 2, 3), (1, 2, 3)), at(0.5, (1, 2, 3), (3, 2, 1))]).sample(frac=1, random_state=0)
+    use(monkeypatch, table1=at(0.25, (4, 5, 6), (4, 5, 6)), budgets=budgets)
+    assert [e["effect"] for e in ranking.order_keeps_over_budgets("full")] == [1, 0]
 
 
 def test_statistics_are_taken_seed_by_seed(monkeypatch):
