@@ -104,9 +104,9 @@ def somewhere(values: ArrayLike, name: str) -> dict:
     """Return the named effect of the best of C cells, with what the seeds know of the largest true mean among them.
 
     t_c = mean_c / error_c, error_c = s_c / sqrt(S). The signs of whole seeds are flipped, all cells together, so that
-    what cells share stays in (single-step max-T of Westfall and Young 1993; cautious where a cell is surely worse). With q the 95 % quantile over flips of
-    max_c |t_c|, mean_c -+ q error_c hold all C true means at once, so the largest lies in
-    [max_c(mean_c - q error_c), max_c(mean_c + q error_c)]. Choosing the best cell needs no further correction.
+    what cells share stays in (single-step max-T of Westfall and Young 1993; cautious where a cell is surely worse).
+    With q the 95 % quantile over flips of max_c |t_c|, mean_c -+ q error_c hold all C true means at once, so the
+    largest lies in [max_c(mean_c - q error_c), max_c(mean_c + q error_c)]. Choosing the best cell needs nothing more.
 
     Args:
         values: differences (S, C), C cells of S seeds, S <= 13.
