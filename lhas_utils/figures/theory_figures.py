@@ -24,7 +24,8 @@ def counter_example(losses: pd.DataFrame, critical: float) -> Figure:
     ax.plot(losses["eta"], losses["a"], color=BLUE, label="selection a (smaller inner product)")
     ax.plot(losses["eta"], losses["b"], color=ORANGE, ls="--", label="selection b (larger inner product)")
     ax.vlines(critical, 0, 0.72, color="0.4", lw=0.8, ls=":")  # below the legend
-    ax.annotate("critical step 2/7", (critical, 0.72), xytext=(4, 0), textcoords="offset points", fontsize=8, va="top")
+    told = f"critical step {critical:.3g}"
+    ax.annotate(told, (critical, 0.72), xytext=(4, 0), textcoords="offset points", fontsize=8, va="top")
     ax.set(xlabel="step size η", ylabel="next-stage loss after the step", ylim=(0, 1.05))
     ax.legend(loc="upper left")
     return fig
