@@ -46,14 +46,13 @@ def concept(at: int = 1) -> Figure:
             ax.plot(x, y, "o", ms=4, color=colour, mec="none")
         ax.annotate("", (t, 0.08), (t, 0.88), arrowprops=arrow)
     ax.text(at + 0.06, 0.5, "a selector\npicks 25 %", fontsize=8, va="center")
-    for x, words, to in (
-        (at - 0.5, "before: what is forgotten", at - 1),
-        (at + 0.5, "now: the stage just trained", at),
-        (at + 1.5, "later: how fast the next is learnt", at + 1),
+    forgotten = f"before: what $M_{at + 1}$ has forgotten\nof the stage before"
+    for x, end, y, words, ha in (  # foot and tip of an arrow, then the words and their height
+        (at + 0.42, (at + 0.29, -0.44), -0.67, forgotten, "right"),
+        (at + 0.5, (at + 0.5, -0.91), -1.05, "now: the stage just trained", "center"),
+        (at + 1.5, (at + 1.5, -0.48), -0.62, "later: how fast the next is learnt", "left"),
     ):
-        y = -0.62 if to != at else -1.05
-        ax.annotate("", (x, -0.24), (x, y + 0.14), arrowprops=arrow)
-        ha = {at - 1: "right", at: "center", at + 1: "left"}[to]
-        shift = {"right": 0.3, "center": 0.0, "left": -0.3}[ha]
-        ax.text(x + shift, y, words, ha=ha, va="center", fontsize=8)
+        ax.annotate("", end, (x, -0.24), arrowprops=arrow)
+        shift = {"right": 0.06, "center": 0.0, "left": -0.3}[ha]
+        ax.text(end[0] + shift, y, words, ha=ha, va="center", fontsize=8)
     return fig

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 
 from lhas_utils import figures
 from lhas_utils.analysis import statistics
@@ -226,6 +226,20 @@ def test_the_sketch_needs_a_stage_before_and_one_after():
     for wrong in (0, 4, "math"):
         with pytest.raises(ValueError, match=f"concept: expected a stage from 1 to 3; got {wrong!r}"):
             figures.concept(wrong)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_what_is_forgotten_is_read_on_the_model_after_the_stage(at):
+    ax = figures.concept(at).axes[0]
+    words = {t.get_text().split(":")[0]: t for t in ax.texts if ":" in t.get_text()}
+    assert f"$M_{at + 1}$" in words["before"].get_text()
+    feet = [t.xyann[0] for t in ax.texts if isinstance(t, Annotation) and t.xyann[1] < 0]
+    assert len(feet) == len(words) and np.allclose(feet, [at + 0.5, at + 0.5, at + 1.5], atol=0.1)
+
+
+def test_the_counter_example_names_the_critical_step_it_is_given():
+    told = [t.get_text() for t in theory.counter_example(table("a", "b", "_", eta=[0.0, 0.3]), 0.05).axes[0].texts]
+    assert told == ["critical step 0.05"]
 
 
 def test_a_perfect_score_would_reach_the_root_of_the_reliability():
