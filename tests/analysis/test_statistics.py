@@ -353,3 +353,9 @@ def test_somewhere_with_a_seed_or_with_too_many():
     }
     with pytest.raises(ValueError, match="somewhere: expected at most 13 seeds, .* got 14"):
         stats.somewhere(np.zeros((14, 2)), "x")
+
+
+def test_a_single_seed_has_no_interval_in_a_readable_table():
+    table = stats.table(pd.DataFrame({"selector": ["a", "a", "b"], "seed": [0, 1, 0], "m": [0.0, 1.0, 0.5]}), ["m"])
+    assert stats.readable(table, digits=1)["m"].to_dict() == {"a": "0.5 [-5.9, 6.9]", "b": "0.5"}
+    assert stats.readable(table.drop(columns="n_seeds"), digits=1).loc["b", "m"] == "0.5 [0.5, 0.5]"
