@@ -280,7 +280,7 @@ def readable(intervals: pd.DataFrame, by: str = "selector", digits: int = 3) -> 
     """Return a table level x metric of `mean [low, high]` texts; the mean alone where one seed is behind it."""
     seeds = intervals["n_seeds"] if "n_seeds" in intervals else np.full(len(intervals), np.inf)
     ends = zip(intervals["mean"], intervals["low"], intervals["high"], seeds)
-    whole = (f"{m:.{digits}f}" + f" [{lo:.{digits}f}, {hi:.{digits}f}]" * (n > 1) for m, lo, hi, n in ends)
+    whole = (f"{m:.{digits}f}" + f" [{lo:.{digits}f}, {hi:.{digits}f}]" * int(n > 1) for m, lo, hi, n in ends)
     text = intervals.assign(cell=list(whole))
     levels, metrics = list(dict.fromkeys(intervals[by])), list(dict.fromkeys(intervals["metric"]))
     return text.pivot(index=by, columns="metric", values="cell").loc[levels, metrics].rename_axis(columns=None)

@@ -13,7 +13,7 @@ from ..core import Checkpoint, settings
 from ..learning import quiet
 from . import cluster
 
-ROOM, TIMES = 10**9, 10  # bytes of a process, and how often it holds a checkpoint's weights, signals of a pool included
+ROOM, TIMES = 10**9, 14  # bytes of a process, and how often it holds a checkpoint's weights, signals of a pool included
 
 
 def _alone(job: Callable, arguments: tuple) -> None:
