@@ -229,7 +229,7 @@ def markdown_row(r: Record) -> str:
     p = r.p.removeprefix("p = ").removeprefix("p ")
     effect = f"{r.part}: {r.effect}" if r.part else r.effect
     cells = (r.claim, f"{r.statement} ({r.where})", effect, p, r.seeds or "", r.verdict, r.stands_on)
-    return f"| {' | '.join(map(str, cells))} |"
+    return f"| {' | '.join(str(c).replace('|', '&#124;') for c in cells)} |"
 
 
 def run_text(r: Record, found: list[Effect], words: dict[str, str], said: str) -> str:

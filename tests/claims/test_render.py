@@ -67,6 +67,7 @@ def test_terminal_readme_and_table_show_one_record(publish, capsys):
     assert r.change == f"{ABOVE}; or {BELOW} or {INSIDE}"
     cells = "Z1 | a beats b (here) | e: +0.100 [+0.050, +0.150] | 0.012 | 12 | PARTLY | 1 of 2, fragile"
     assert claims.markdown_row(r) == f"| {cells} |"
+    assert claims.markdown_row(r._replace(part="1 - |a|")).count("|") == f"| {cells} |".count("|")
     assert render.HEADER.count("|") == 2 * claims.markdown_row(r).count("|")
     assert ledger.table().loc["Z1"].to_dict() == {k: v for k, v in r._asdict().items() if k != "claim"}
     ledger.show()
