@@ -75,8 +75,8 @@ def test_every_notebook_with_claims_has_its_commands(monkeypatch):
     own = [SimpleNamespace(claim=c, notebook=n, **shared) for c, n in (("A1", "03"), ("B1", "01"), ("A2", "03"))]
     monkeypatch.setattr(readme, "records", lambda: own)
     assert readme.commands().splitlines()[2:] == [
-        "| 01 | `make 01` | B1 | `make claim ID=A1`, 4 min |",
-        "| 03 | `make 03` | A1, A2 | `make claim ID=A1`, 4 min |",
+        "| 01 | `make 01` | B1 | `make claim ID=A1`, 4 min at `PROFILE=full` |",
+        "| 03 | `make 03` | A1, A2 | `make claim ID=A1`, 4 min at `PROFILE=full` |",
     ]
 
 
