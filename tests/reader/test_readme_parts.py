@@ -70,6 +70,23 @@ def test_a_missing_marker_is_named():
         readme.renewed("README.md", README.replace("<!-- generated: summary -->", ""))
 
 
+def test_the_real_model_is_spoken_of_as_far_as_it_is_published(monkeypatch):
+    """Its rows are those of SkillWorld here."""
+    stand_in, ready = {"llm_paths": "table1", "llm_branch": "branch"}, set()
+    own_runs, own_rows = readme.runs, readme.published
+    monkeypatch.setattr(readme, "is_published", ready.__contains__)
+    monkeypatch.setattr(readme, "published", lambda name: own_rows(stand_in[name]))
+    monkeypatch.setattr(readme, "runs", lambda name, profile: own_runs(stand_in.get(name, name), profile))
+    assert readme.real() == "Nothing is published yet: `make llm PROFILE=full` does it."
+    ready.add("llm_paths")
+    lived = readme.real().splitlines()
+    assert len(lived) == 4 and lived[0].startswith("- Each selector with its own past. Gate passes.")
+    assert "LHAS is not told apart from Random in long-horizon utility" in lived[3] and "Gemma 3 270M" in lived[3]
+    ready.add("llm_branch")
+    said = readme.real().splitlines()
+    assert said[:4] == lived and said[4].startswith("- All from one checkpoint. Gate passes.") and len(said) == 10
+
+
 def test_every_notebook_with_claims_has_its_commands(monkeypatch):
     shared = {"minutes": "4", "command": "make claim ID=A1"}
     own = [SimpleNamespace(claim=c, notebook=n, **shared) for c, n in (("A1", "03"), ("B1", "01"), ("A2", "03"))]
