@@ -116,6 +116,18 @@ def whole_stage(profile: str, metric: str = "exact") -> dict:
 
 
 @check
+def whole_stage_by_the_mean_gradient(profile: str, metric: str = "exact") -> list[dict]:
+    """T12: Spearman correlation of <gbar_S, r>, as a gradient step has it, with the change after a whole stage."""
+    rows = experiment("local", profile)
+    after = rows[rows["arm"] == "train"].set_index(["seed", "subset"])["next"]
+    step = rows[rows["arm"] == "sgd"]
+    first = step[step["eta"] == step["eta"].min()].set_index(["seed", "subset"])["first"]
+    pairs = [g for _, g in pd.concat([first, after], axis=1).dropna().groupby("seed")]
+    rho = [g["first"].corr(g["next"], "spearman") for g in pairs]
+    return [effect(rho, name="Spearman's rho")] if rho else []
+
+
+@check
 def spread_measured(profile: str, metric: str = "exact") -> list[dict]:
     """T10: Spearman correlation of C(S) with the spread of transfer, among selections of one size."""
     table = concentration_against_spread(experiment("local", profile))

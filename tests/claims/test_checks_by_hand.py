@@ -103,6 +103,23 @@ def test_closed_forms():
     assert curved != pytest.approx(isotropic, abs=1e-3)
 
 
+def test_the_mean_gradient_ranks_by_the_smallest_gradient_step(monkeypatch):
+    """Selections 0, 1, 2 were trained for a stage; the smallest step orders them so, a larger one and AdamW do not."""
+    order = {"sgd 0.001": (1, 2, 3, 0), "sgd 0.3": (3, 2, 1, 0), "adamw": (3, 1, 2, 0), "train": (10, 20, 30)}
+    rows = [
+        (seed, subset, *(arm.split() + ["0.002"])[:2], value, sign * value)
+        for seed, sign in zip((0, 1), (1, 2))
+        for arm, values in order.items()
+        for subset, value in enumerate(values)
+    ]
+    table = pd.DataFrame(rows, columns=["seed", "subset", "arm", "eta", "first", "next"]).astype({"eta": float})
+    monkeypatch.setattr(theory_checks, "experiment", lambda name, profile: {"local": table}[name])
+    (found,) = theory_checks.whole_stage_by_the_mean_gradient("full")
+    assert (found["effect"], found["n_seeds"]) == (pytest.approx(1), 2)
+    monkeypatch.setattr(theory_checks, "experiment", lambda name, profile: table[table["arm"] != "train"])
+    assert theory_checks.whole_stage_by_the_mean_gradient("full") == []
+
+
 def test_fits_of_the_local_analysis(monkeypatch):
     arms = [
         ("sgd", 0.001, 0.9, 0.8, 0.1),
