@@ -202,7 +202,8 @@ def with_a_peak(ridges: pd.DataFrame, gains: pd.DataFrame) -> pd.DataFrame:
 def held_out_best(values: ArrayLike) -> np.ndarray:
     """Return, per seed, the gain of the cell that is best on the mean of the other seeds, shape (S,).
 
-    Choosing on the others adds no bias; a single seed chooses for itself.
+    Choosing on the others adds no bias to the mean, but the values hang together, so that a t interval of them is too
+    narrow where cells are alike (`statistics.somewhere` asks jointly). A single seed chooses for itself.
 
     Args:
         values: gains (S, ...).

@@ -23,6 +23,7 @@ class Effect:
         n_seeds: seeds behind it; 0 for a number without an interval.
         smallest: smallest effect of interest, in the effect's unit.
         p: of the two-sided sign-flip test over seeds; 1 where there are none. quantity: of the contrast.
+        censored: the values stand at an end of what was tried, so that more seeds would not tell.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Effect:
     smallest: float = 0.0
     p: float = 1.0
     quantity: str = ""
+    censored: bool = False
 
 
 def _side(runs: pd.DataFrame, which: str | dict, quantity: str) -> pd.Series:

@@ -142,13 +142,10 @@ def _note(claim: str, parts: list[Part], words: dict[str, str], lost: list[str])
         if entry["quantifier"] == "all" and reachable < LEVEL:
             notes.append(f"beats {of}" if _superlative(entry) else f"holds in {of} parts")
         notes.append("; ".join(f"{p.effect.name} {p.verdict}" for p in parts))
-    undecided = [p.effect for p in parts if p.verdict == "INCONCLUSIVE"]
-    notes += [_power(e) for e in undecided if ", censored: " not in e.name]  # more seeds would not tell
+    notes += [_power(p.effect) for p in parts if p.verdict == "INCONCLUSIVE" and not p.effect.censored]
     if reachable >= LEVEL and not few:
-        few_seeds = parts[0].effect.n_seeds
-        notes.append(
-            f"underpowered: {few_seeds} seeds reach p = {min(reachable, 1):.2g} at best with {len(parts)} parts"
-        )
+        best = f"p = {min(reachable, 1):.2g} at best with {len(parts)} parts"
+        notes.append(f"underpowered: {parts[0].effect.n_seeds} seeds reach {best}")
     if lost:
         notes.append(f"no published runs of {', '.join(lost)}")
     first, *rest = words.items()

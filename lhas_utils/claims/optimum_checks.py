@@ -56,7 +56,8 @@ def _effect(values: np.ndarray, name: str, blind: np.ndarray, end: str) -> dict:
     if 2 * blind.sum() <= len(values):
         return effect(values, name=name)
     seeds = "every seed" if blind.all() else "most seeds"
-    return effect(values, name=f"{name}, censored: the best level is the {end} in {seeds}", smallest=0.0)
+    said = f"{name}, censored: the best level is the {end} in {seeds}"
+    return effect(values, name=said, smallest=0.0, censored=True)
 
 
 def _both(statistic: Callable[[str], np.ndarray], name: str, gain: np.ndarray) -> list[dict]:

@@ -25,28 +25,28 @@ def gap_above_chance(profile: str, metric: str = "exact") -> dict:
     return per_seed(table, [EQ1, LATER], lambda a, b: metrics.myopia_gap(a, b) - (K + 1) / (3 * K), name)
 
 
+def _over_budgets(profile: str, metric: str) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+    """Return U_imm and U_long, (S, K) each, by budget, of the seeds that ran at all three; empty without such runs."""
+    both = runs("table1", profile, metric), runs("budgets", profile, metric)
+    if any(table.empty for table in both):
+        return {}
+    table = pd.concat(both).drop_duplicates(["seed", "budget", "selector"])
+    wide = table.pivot(index="seed", columns=["budget", "selector"], values=[LATER, EQ1]).dropna().sort_index(axis=1)
+    return {b: (wide[EQ1, b].to_numpy(), wide[LATER, b].to_numpy()) for b in (0.1, 0.25, 0.5)}
+
+
 @check
 def gap_largest_at_ten(profile: str, metric: str = "exact") -> list[dict]:
     """Q04: gap (eq. 3) by U_imm and U_long at the 10 % budget minus that at 25 and at 50 %, per seed."""
-    both = runs("table1", profile, metric), runs("budgets", profile, metric)
-    if any(table.empty for table in both):
-        return []
-    table = pd.concat(both)[["selector", "seed", "budget", EQ1, LATER]].drop_duplicates()
-    groups = table.groupby(["budget", "seed"])
-    gaps = groups.apply(lambda g: metrics.myopia_gap(g[EQ1], g[LATER]), include_groups=False).unstack("budget")
-    return [effect((gaps[0.1] - gaps[b]).dropna(), name=f"gap at 10 % - gap at {b:.0%}") for b in (0.25, 0.5)]
+    gaps = {b: np.array([*map(metrics.myopia_gap, *two)]) for b, two in _over_budgets(profile, metric).items()}
+    return [effect(gaps[0.1] - gaps[b], name=f"gap at 10 % - gap at {b:.0%}") for b in gaps if b > 0.1]
 
 
 @check
 def order_keeps_over_budgets(profile: str, metric: str = "exact") -> list[dict]:
     """B05: Kendall's tau_b between the rankings by U_long at the 10 % budget and at 25 and 50 %, per seed."""
-    both = runs("table1", profile, metric), runs("budgets", profile, metric)
-    if any(table.empty for table in both):
-        return []
-    wide = pd.concat(both).drop_duplicates(["seed", "budget", "selector"])
-    wide = wide.pivot(index="seed", columns=["budget", "selector"], values=LATER).dropna()
-    of = {b: wide[b].sort_index(axis=1).to_numpy() for b in (0.1, 0.25, 0.5)}
-    taus = {b: [statistics.kendall(*pair) for pair in zip(of[0.1], of[b])] for b in (0.25, 0.5)}
+    of = {b: later for b, (_, later) in _over_budgets(profile, metric).items()}
+    taus = {b: [*map(statistics.kendall, of[0.1], of[b])] for b in of if b > 0.1}
     return [effect(np.nan_to_num(tau), name=f"tau_b, 10 % and {b:.0%}") for b, tau in taus.items()]
 
 
@@ -111,17 +111,19 @@ def regime_map(profile: str, metric: str = "exact") -> pd.DataFrame:
     return pd.concat([differences(a, r, [NOW, LATER, EQ1]) for a, r in pairs]) if cells else table
 
 
+def counted_once(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of the map without a setting's doubles: where all stages are one, there are no precursors to vary."""
+    again = (cells["alignment"].astype(float) == 1) & (cells["precursors"].astype(float) != WorldSpec().precursors)
+    return cells[~again]
+
+
 @check
 def reversal_is_the_rule(profile: str, metric: str = "exact") -> list[dict]:
-    """R02: share of the map's settings where alignment gains more now and less later, minus 1/2.
-
-    Where all stages are one distribution there are no precursors: their shares are one setting, counted once.
-    """
+    """R02: share of the map's settings, `counted_once`, where alignment gains more now and less later, minus 1/2."""
     cells = regime_map(profile, metric)
     if cells.empty:
         return []
-    again = (cells["alignment"] == 1) & (cells["precursors"] != WorldSpec().precursors)
-    wide = cells[~again].pivot(index="seed", columns=SETTING, values=[NOW, LATER])
+    wide = counted_once(cells).pivot(index="seed", columns=SETTING, values=[NOW, LATER])
     share = ((wide[NOW] > 0) & (wide[LATER] < 0)).mean(axis=1) - 0.5
     return [effect(share, name="share of settings - 1/2")]
 

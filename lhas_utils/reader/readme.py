@@ -79,14 +79,15 @@ def answer() -> str:
         return LABELS[name] + (f" (not in {_names(other)})" if other else "")
 
     groups = {sides: [n for n in kept if (now[n], later[n]) == sides] for sides in product(_SIDES, repeat=2)}
-    against = groups[1, -1] or groups[-1, 1]
-    plain = {(1, -1): "Here it does not.", (1, 1): "" if against else "Here it does."}
-    lead = plain.get((now[best], later[best])) or "Not reliably."
+    both, crossed = (now[best], later[best]), groups[1, -1] or groups[-1, 1]
+    lead = "Here it does not." if both == (1, -1) else "Not reliably."
+    if both == (1, 1) and not crossed:
+        lead = "Here it does."
     told = "; ".join(f"{_both(a, b)}: {_names(list(map(named, g)))}" for (a, b), g in groups.items() if g)
     return (
         f"**{lead}** Of {len(kept)} ways to choose a share of the pool, each beside Random from one checkpoint (exact "
         f"match, {table['n_seeds'].min()} seeds, SkillWorld; 95 % intervals, each for itself), {LABELS[best]} has the "
-        f"largest gain now ({_both(now[best], later[best])}). All of them: {told}. {_fresh(now, later)}"
+        f"largest gain now ({_both(*both)}). All of them: {told}. {_fresh(now, later)}"
     )
 
 
