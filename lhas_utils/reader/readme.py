@@ -14,7 +14,7 @@ from ..claims import ledger, markdown_row, record, records
 from ..claims.render import HEADER
 from ..core import paths, write
 from ..figures import LABELS, UNITS, found, side
-from ..runs import is_published, provenance, published, specs
+from ..runs import LLM, is_published, kept, provenance, published, specs
 from ..studies import FRESH
 
 HELD = "REPRODUCED"  # what a control has to be
@@ -157,11 +157,14 @@ def gates() -> str:
 
 def real() -> str:
     """Return what the real model found, as far as it is published: each selector with its own past, then from one
-    start; and how well SkillWorld decides.
+    start; how well SkillWorld decides; and how many runs of the rest are there.
     """
     parts = {"llm_paths": _own_pasts, "llm_branch": _one_start}
     said = [line for name, part in parts.items() if is_published(name) for line in part()]
-    return "\n".join(said) or "Nothing is published yet: `make llm PROFILE=full` does it."
+    lacking = {name: specs(name, "full") for name in LLM if not is_published(name)}
+    counts = ", ".join(f"{kept(name, grid)} of {len(grid)} runs of {name}" for name, grid in lacking.items())
+    wait = f"- Not published before all runs are there: {counts} so far; `make llm PROFILE=full` computes the rest."
+    return "\n".join([*said, *([wait] if counts else [])])
 
 
 def _said(scores: pd.DataFrame, findings: tuple) -> list[str]:

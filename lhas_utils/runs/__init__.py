@@ -10,3 +10,4 @@ from .provenance import confirm, provenance, publish_rows
 from .published import from_csv, is_published, published, to_csv
 from .text_grids import base_line, measured, text_specs, trials
 from .text_lengths import cut, cut_line, lengths, limit_for
+from .unfinished import kept

@@ -84,8 +84,8 @@ def prepare(spec) -> None:
     base_model(spec.model, spec.corpus, spec.seed)
 
 
-def fill(specs: list, select: Callable | None = None) -> int:
-    """Compute the missing runs, base models first; return how many were computed.
+def fill(specs: list, select: Callable | None = None, each: Callable | None = None) -> int:
+    """Compute the missing runs, base models first, and call `each()` after every one; return how many were computed.
 
     One process of a machine computes at a time; another waits, and finds them done. An unknown selector or parameter
     is a `ValueError` before any run is lost.
@@ -99,7 +99,8 @@ def fill(specs: list, select: Callable | None = None) -> int:
         todo = missing(todo, select)
         bases = {(s.model, s.corpus, s.seed if s.corpus.seeded else 0): s for s in todo}
         pool.run(prepare, [(s,) for s in bases.values()], "base models")
-        pool.run(compute, [(s, select, path(s, select), path(s, select, picks=True)) for s in todo], "runs")
+        jobs = [(s, select, path(s, select), path(s, select, picks=True)) for s in todo]
+        pool.run(compute, jobs, "runs", each)
     return len(todo)
 
 

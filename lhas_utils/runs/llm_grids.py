@@ -17,6 +17,7 @@ from ..studies import BASES, BRANCHED, BranchSpec, LevelSpec, RunSpec
 from ..worlds import GymWorld
 from .cache import fill, missing
 from .grids import evaluation
+from .unfinished import finish
 
 PATHS = ("random", "gradient", "alignment", "diversity", "lhas")  # selectors that live with their own past
 FEW = ("random", "alignment", "diversity", "lhas")
@@ -155,8 +156,10 @@ def run_llm(model: str = "", profile: str = "fast") -> None:
     print(llm_line(model, profile), flush=True)
     for part in PARTS:
         specs = llm_specs(model, profile, part)
-        todo = len(missing(specs))
-        print(f"{part}: {len(specs)} runs at profile {profile}, {todo} to compute", flush=True)
+        if profile == "full" and model == GEMMA:
+            finish(f"llm_{part}", specs)
+            continue
+        print(f"{part}: {len(specs)} runs at profile {profile}, {len(missing(specs))} to compute", flush=True)
         fill(specs)
     if model:
         print(speed(checkpoint, _size(profile).train), flush=True)

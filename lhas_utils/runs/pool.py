@@ -42,8 +42,8 @@ def _here(job: Callable, jobs: list[tuple]) -> Iterator[None]:
         yield from Parallel(return_as="generator_unordered")(delayed(_alone)(job, arguments) for arguments in jobs)
 
 
-def run(job: Callable, jobs: list[tuple], title: str) -> None:
-    """Call `job(*arguments)` for each of `jobs`, whose first argument is a spec.
+def run(job: Callable, jobs: list[tuple], title: str, each: Callable | None = None) -> None:
+    """Call `job(*arguments)` for each of `jobs`, whose first argument is a spec; `each()` here after every one.
 
     On this machine as many at once as it has cores for this process (LOKY_MAX_CPU_COUNT limits them); with SCHEDULER
     set, on the workers of that Dask cluster (`cluster.run`).
@@ -56,4 +56,5 @@ def run(job: Callable, jobs: list[tuple], title: str) -> None:
     with warnings.catch_warnings():  # a process whose memory has grown ends after its run, another one takes its place
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
         for _ in tqdm(done, total=len(jobs), desc=title, disable=not settings.show_progress(), **look):
-            pass
+            if each:
+                each()

@@ -6,24 +6,16 @@ kind of code again and holds it, cell by cell, against the published rows.
 
 import io
 from collections.abc import Iterable
-from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 
-from ..core import Checkpoint, choose, digest, paths, write
+from ..core import choose, digest, paths, write
 from .cache import code_of, fill, results
 from .experiments import LLM, PUBLISHED, specs
 from .published import published, save_rows, to_csv
+from .unfinished import anywhere, drop, finish
 
 COLUMNS = ["experiment", "runs", "seeds", "specs", "code", "confirmed", "again"]
-
-
-def _anywhere(spec):
-    """Return a spec as it is on every machine: a model's folder is told by its name, its content by the fingerprint."""
-    if not isinstance(spec.model, Checkpoint):
-        return spec
-    return replace(spec, model=replace(spec.model, name=Path(spec.model.name).name))
 
 
 def today(names: Iterable[str] | None = None) -> pd.DataFrame:
@@ -39,7 +31,7 @@ def today(names: Iterable[str] | None = None) -> pd.DataFrame:
             name,
             len(grid),
             len({s.seed for s in grid}),
-            digest(*map(_anywhere, grid)),
+            digest(*map(anywhere, grid)),
             digest(*sorted({code_of(s) for s in grid})),
             "",
             0,
@@ -62,11 +54,13 @@ def publish_rows(names: Iterable[str] | None = None) -> None:
     """Write the rows of experiments at `full`, computed where they lack, and what made them, one by one.
 
     Args:
-        names: all by default but those on a real model (`LLM`).
+        names: all by default but those on a real model (`LLM`), which take several sittings (`unfinished`).
     """
     for name in names or [n for n in PUBLISHED if n not in LLM]:
-        save_rows(name, results(specs(choose("experiment", name, PUBLISHED), "full")))
+        grid = specs(choose("experiment", name, PUBLISHED), "full")
+        save_rows(name, finish(name, grid) if name in LLM else results(grid))
         _tell(today([name]))
+        drop(name)
 
 
 def _tell(one: pd.DataFrame) -> None:

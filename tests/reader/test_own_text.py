@@ -21,7 +21,7 @@ def build(tmp_path, monkeypatch):
     """Send everything that is cached to a temporary folder, and compute in this process, which knows it."""
     for name in ("CACHE", "MODELS", "CORPORA"):
         monkeypatch.setattr(paths, name, tmp_path / "build" / name.lower())
-    monkeypatch.setattr(pool, "run", lambda job, jobs, title: [job(*arguments) for arguments in jobs] and None)
+    monkeypatch.setattr(pool, "run", lambda job, jobs, *_: [job(*arguments) for arguments in jobs] and None)
     for cached in (text.registered, tokenizer, stages.prepared):
         cached.cache_clear()
 

@@ -77,14 +77,21 @@ def test_the_real_model_is_spoken_of_as_far_as_it_is_published(monkeypatch):
     monkeypatch.setattr(readme, "is_published", ready.__contains__)
     monkeypatch.setattr(readme, "published", lambda name: own_rows(stand_in[name]))
     monkeypatch.setattr(readme, "runs", lambda name, profile: own_runs(stand_in.get(name, name), profile))
-    assert readme.real() == "Nothing is published yet: `make llm PROFILE=full` does it."
+    monkeypatch.setattr(readme, "kept", lambda name, grid: len(grid) // 2)
+    counts = "4 of 8 runs of llm_branch, 20 of 40 runs of llm_paths, 228 of 456 runs of llm_difficulty"
+    wait = "- Not published before all runs are there: {} so far; `make llm PROFILE=full` computes the rest."
+    ready.add("text_branch")
+    assert readme.real() == wait.format(counts)
     ready.add("llm_paths")
     lived = readme.real().splitlines()
+    assert lived.pop() == wait.format(counts.replace("20 of 40 runs of llm_paths, ", ""))
     assert len(lived) == 4 and lived[0].startswith("- Each selector with its own past. Gate passes.")
     assert "LHAS is not told apart from Random in long-horizon utility" in lived[3] and "Gemma 3 270M" in lived[3]
     ready.add("llm_branch")
     said = readme.real().splitlines()
-    assert said[:4] == lived and said[4].startswith("- All from one checkpoint. Gate passes.") and len(said) == 10
+    assert said[:4] == lived and said[4].startswith("- All from one checkpoint. Gate passes.") and len(said) == 11
+    ready.add("llm_difficulty")
+    assert readme.real().splitlines() == said[:-1]
 
 
 def test_every_notebook_with_claims_has_its_commands(monkeypatch):

@@ -40,7 +40,7 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "_engine", lambda *parts: "the same code all the time")
     monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(cache, "prepare", counted.prepared.append)
-    monkeypatch.setattr(pool, "run", lambda job, jobs, title: [job(*arguments) for arguments in jobs])
+    monkeypatch.setattr(pool, "run", lambda job, jobs, *_: [job(*arguments) for arguments in jobs])
     return counted
 
 

@@ -28,7 +28,7 @@ def study(tmp_path, monkeypatch):
     monkeypatch.setitem(STUDIES, RunSpec, execute)
     monkeypatch.setattr(paths, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(cache, "prepare", lambda spec: None)
-    monkeypatch.setattr(pool, "run", lambda job, jobs, title: [job(*arguments) for arguments in jobs])
+    monkeypatch.setattr(pool, "run", lambda job, jobs, *_: [job(*arguments) for arguments in jobs])
 
 
 @pytest.mark.parametrize("order", [(None, first, last), (last, None, first)])

@@ -39,7 +39,7 @@ def computed(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "CACHE", tmp_path_factory.mktemp("cache"))
         patch.setattr(paths, "MODELS", tmp_path_factory.mktemp("models"))
-        patch.setattr(pool, "run", lambda job, jobs, title: [job(*arguments) for arguments in jobs])
+        patch.setattr(pool, "run", lambda job, jobs, *_: [job(*arguments) for arguments in jobs])
         first = {kind(specs(name, "smoke")[0]): specs(name, "smoke")[0] for name in THERE}
         yield {key: results([spec]) for key, spec in first.items()}
 
