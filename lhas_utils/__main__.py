@@ -68,6 +68,7 @@ def main(argv: list[str] | None = None) -> None:
         "confirm": (again, ("experiments", "profile")),
         "judge": (claims.rejudge, ("metric",)),
         "verify": (claims.comparison.show_verify, ("profile",)),
+        "redraw": (claims.comparison.redraw, ()),
         "readme": (readme.write_readme, ()),
         "refresh": (stored.refresh, ()),
         "copies": (stored.copies, ("profile",)),

@@ -5,9 +5,13 @@ import pandas as pd
 
 from ..analysis import against_published
 from ..analysis.tables import INSIDE, INTERVALS
-from ..core import columns, paths
+from ..core import columns, paths, write
 from ..runs import PUBLISHED, from_csv, is_published, missing, published, results, specs, to_csv
+from .contract import contract
+from .judge import verdicts
+from .publish import published_verdicts
 
+REDRAWN = ("table1", "branch")  # experiments that are quick, and that many claims rest on alone
 _INTERVALS = set(INTERVALS)
 
 
@@ -95,3 +99,26 @@ def show_verify(profile: str) -> None:
     for name, part in table.groupby("table"):
         print(f"{name:20} {int(part['inside'].sum()):4} of {len(part):4} {INSIDE}")
     print("A prediction interval for the mean of fewer seeds: about 1 in 20 values falls outside by chance.")
+
+
+def redraw() -> None:
+    """Judge the claims that rest on one of `REDRAWN` by this machine's own runs; say which verdicts differ.
+
+    On another make of processor sums are added in another order, and base models trained from scratch are another draw
+    on the same worlds. Writes `redrawn.csv` beside the published verdicts, which stay as they are.
+    """
+    ids = [claim for claim, entry in contract().items() if entry.get("experiment") in REDRAWN]
+    table = verdicts("full", ids)[0].drop(columns=["tally", "profile", "note"]).round(4)
+    write(paths.data("full") / "redrawn.csv", table.to_csv(index=False, lineterminator="\n"))
+    print(redrawn())
+
+
+def redrawn() -> str:
+    """Return how many verdicts of `redrawn.csv` differ from the published ones, which, and how many are reversed."""
+    other = pd.read_csv(paths.data("full") / "redrawn.csv", index_col="id")["verdict"]
+    both = pd.DataFrame({"published": published_verdicts()["verdict"], "other": other}).loc[other.index]
+    apart = both[both["published"] != both["other"]]
+    turned = (apart.isin(["REPRODUCED", "CONTRADICTED"]).all(axis=1)).sum()
+    which = "; ".join(f"{claim} {row.other}, published {row.published}" for claim, row in apart.iterrows())
+    said = f"{len(apart)} of {len(both)} verdicts differ" + (f" ({which})" if which else "")
+    return f"{said}; {turned or 'none'} of them between REPRODUCED and CONTRADICTED."

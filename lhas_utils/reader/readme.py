@@ -10,7 +10,7 @@ import pandas as pd
 from ..analysis import decision_accuracy, differences, gate, gate_line, runs, trajectory
 from ..analysis.statistics import table
 from ..analysis.summary import SCORES
-from ..claims import ledger, markdown_row, record, records
+from ..claims import comparison, ledger, markdown_row, record, records
 from ..claims.render import HEADER
 from ..core import paths, write
 from ..figures import LABELS, UNITS, found, side
@@ -192,6 +192,12 @@ def _one_start() -> list[str]:
     return said
 
 
+def redrawn() -> str:
+    """Return what another draw of base models says of the claims, from `redrawn.csv`."""
+    where = "an AMD EPYC, where the published rows come from an Intel Xeon"
+    return f"- Table 1 and the common start on another make of processor ({where}): {comparison.redrawn()}"
+
+
 def commands() -> str:
     """Return the claims of each notebook with the commands that check them, a row a notebook."""
     rows = ["| notebook | all of it | its claims | one of them |", "|---|---|---|---|"]
@@ -226,6 +232,7 @@ GENERATED = {  # file -> marker -> what stands between its two marks
         "gates": gates,
         "provenance": made_by,
         "real": real,
+        "redrawn": redrawn,
     },
     "ARTEFACT.md": {"commands": commands},
     "figures/README.md": {"index": index},

@@ -108,7 +108,8 @@ def confirm(names: Iterable[str] | None = None) -> None:
         for i, spec in some:
             if lost := _apart(rows[rows["run"] == i], results([spec])):
                 where = f"run {i}, {', '.join(lost[:3])}"
-                raise ValueError(f"confirm {name}: expected the published rows again; got others ({where})")
+                why = "code that computes something else, or another make of processor, which draws other base models"
+                raise ValueError(f"confirm {name}: expected the published rows again; got others ({where}): {why}")
         _tell(today([name]).assign(confirmed=lambda t: t["code"], again=len(some), code=made.loc[name, "code"]))
         print(f"{name}: {len(some)} runs computed again, equal to the published ones", flush=True)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lhas_utils import claims
 from lhas_utils.claims import comparison
 from lhas_utils.core import paths
 
@@ -92,3 +93,36 @@ def test_runs_with_a_published_spec_are_compared_row_by_row(monkeypatch, mine, e
     assert comparison.same_runs("fast").to_dict("records") == [
         {"experiment": "t", "runs": 1, "equal": equal, "largest": pytest.approx(largest)}
     ]
+
+
+def test_another_draw_is_judged_beside_the_published_verdicts_and_leaves_them(tmp_path, monkeypatch, capsys):
+    told = claims.published_verdicts().iloc[:4].assign(verdict=["REPRODUCED", "INCONCLUSIVE", "PARTLY", "PARTLY"])
+    first, second, *_ = told.index
+    monkeypatch.setattr(comparison, "published_verdicts", lambda: told)
+    monkeypatch.setattr(paths, "data", lambda profile: tmp_path)
+    asked = []
+
+    def verdicts(profile, ids):
+        asked.append((profile, ids))
+        own = told.assign(verdict=["CONTRADICTED", "REPRODUCED", "PARTLY", "PARTLY"]).reset_index()
+        return own, None
+
+    monkeypatch.setattr(comparison, "verdicts", verdicts)
+    comparison.redraw()
+    which = f"{first} CONTRADICTED, published REPRODUCED; {second} REPRODUCED, published INCONCLUSIVE"
+    between = "1 of them between REPRODUCED and CONTRADICTED"
+    assert capsys.readouterr().out == f"2 of 4 verdicts differ ({which}); {between}.\n"
+    ((profile, ids),) = asked
+    assert profile == "full" and {claims.get(c)["experiment"] for c in ids} == {"table1", "branch"}
+    assert [f.name for f in tmp_path.iterdir()] == ["redrawn.csv"]
+    told.reset_index().to_csv(tmp_path / "redrawn.csv", index=False)
+    assert comparison.redrawn() == "0 of 4 verdicts differ; none of them between REPRODUCED and CONTRADICTED."
+
+
+def test_the_other_draw_is_of_the_claims_of_today():
+    other = pd.read_csv(paths.data("full") / "redrawn.csv", index_col="id")
+    asked = [c for c, entry in claims.contract().items() if entry.get("experiment") in comparison.REDRAWN]
+    assert other.index.to_list() == asked
+    published = claims.published_verdicts().loc[asked]
+    assert (other["n_seeds"] == published["n_seeds"]).all()
+    assert (other["effect"] != published["effect"]).mean() > 0.9
