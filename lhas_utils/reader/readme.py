@@ -71,21 +71,21 @@ def answer() -> str:
     """
     of = {metric: _now_and_later(metric) for metric in SCORES}
     table, now, later = of["exact"]
-    kept = [name for name in now if name != FRESH]
-    best = table[table["selector"].isin(kept) & (table["metric"] == "now")].set_index("selector")["mean"].idxmax()
+    ways = [name for name in now if name != FRESH]
+    best = table[table["selector"].isin(ways) & (table["metric"] == "now")].set_index("selector")["mean"].idxmax()
 
     def named(name):
         other = [UNITS[m] for m, (_, a, b) in of.items() if (a[name], b[name]) != (now[name], later[name])]
         return LABELS[name] + (f" (not in {_names(other)})" if other else "")
 
-    groups = {sides: [n for n in kept if (now[n], later[n]) == sides] for sides in product(_SIDES, repeat=2)}
+    groups = {sides: [n for n in ways if (now[n], later[n]) == sides] for sides in product(_SIDES, repeat=2)}
     both, crossed = (now[best], later[best]), groups[1, -1] or groups[-1, 1]
     lead = "Here it does not." if both == (1, -1) else "Not reliably."
     if both == (1, 1) and not crossed:
         lead = "Here it does."
     told = "; ".join(f"{_both(a, b)}: {_names(list(map(named, g)))}" for (a, b), g in groups.items() if g)
     return (
-        f"**{lead}** Of {len(kept)} ways to choose a share of the pool, each beside Random from one checkpoint (exact "
+        f"**{lead}** Of {len(ways)} ways to choose a share of the pool, each beside Random from one checkpoint (exact "
         f"match, {table['n_seeds'].min()} seeds, SkillWorld; 95 % intervals, each for itself), {LABELS[best]} has the "
         f"largest gain now ({_both(*both)}). All of them: {told}. {_fresh(now, later)}"
     )

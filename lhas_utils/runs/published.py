@@ -36,9 +36,19 @@ def from_csv(text: str) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=blank, dtype=dict.fromkeys(TEXT, str))
 
 
+def write_rows(path: Path, rows: pd.DataFrame) -> None:
+    """Write rows as a compressed CSV file that says nothing of when, complete or not at all."""
+    write(path, gzip.compress(to_csv(rows).encode(), mtime=0))
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Return the rows that `write_rows` wrote."""
+    return from_csv(gzip.decompress(path.read_bytes()).decode())
+
+
 def save_rows(name: str, rows: pd.DataFrame) -> None:
     """Write the rows of a published experiment."""
-    write(_path(name), gzip.compress(to_csv(rows).encode(), mtime=0))
+    write_rows(_path(name), rows)
 
 
 def is_published(name: str) -> bool:
@@ -56,7 +66,7 @@ def published(name: str) -> pd.DataFrame:
     again = "`make all PROFILE=full` computes and writes them"
     if not path.exists():
         raise ValueError(f"published rows of {name}: expected {path.relative_to(paths.ROOT)}; there is none. {again}")
-    rows = from_csv(gzip.decompress(path.read_bytes()).decode())
+    rows = read_rows(path)
     if "run" not in rows:
         found = f"a file of an older layout, with the columns {', '.join(rows)}"
         raise ValueError(f"published rows of {name}: expected {ROWS}; got {found}. {again}")

@@ -4,15 +4,14 @@ A run cache is of one machine; `figures/data/unfinished_NAME.csv.gz` goes from o
 computes the rest reads it: no table, figure or verdict rests on a part of an experiment.
 """
 
-import gzip
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
 
-from ..core import Checkpoint, columns, digest, paths, store, write
+from ..core import Checkpoint, columns, digest, paths, store
 from .cache import code_of, fill, missing, path, results
-from .published import from_csv, to_csv
+from .published import read_rows, write_rows
 
 
 def anywhere(spec):
@@ -35,7 +34,7 @@ def _kept(name: str, grid: list) -> tuple[pd.DataFrame, dict[str, object]]:
     """Return the kept rows of an experiment, and those of its runs that they hold as today's code computes them."""
     if not _file(name).exists():
         return pd.DataFrame(), {}
-    rows = from_csv(gzip.decompress(_file(name).read_bytes()).decode())
+    rows = read_rows(_file(name))
     there = set(rows["key"])
     return rows, {key: spec for key, spec in _keys(grid).items() if key in there}
 
@@ -58,7 +57,7 @@ def _keep(name: str, grid: list) -> None:
     lacking = set(missing(grid))
     done = {key: spec for key, spec in _keys(grid).items() if spec not in lacking}
     rows = pd.concat([results([spec]).assign(key=key) for key, spec in done.items()], ignore_index=True)
-    write(_file(name), gzip.compress(to_csv(rows).encode(), mtime=0))
+    write_rows(_file(name), rows)
 
 
 def finish(name: str, grid: list) -> pd.DataFrame:

@@ -1,14 +1,12 @@
 """An experiment of several sittings: finished runs go from machine to machine, and what comes out is the same."""
 
-import gzip
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from lhas_utils.core import Checkpoint, paths
 from lhas_utils.runs import LLM, cache, is_published, kept, missing, pool, results, specs, to_csv
-from lhas_utils.runs.published import from_csv
+from lhas_utils.runs.published import read_rows
 from lhas_utils.runs.unfinished import drop, finish
 from lhas_utils.studies import STUDIES, RunSpec
 
@@ -28,7 +26,6 @@ def machine(tmp_path, monkeypatch):
     data = tmp_path / "data"
     data.mkdir()
     monkeypatch.setattr(paths, "data", lambda profile: data)
-
     monkeypatch.setattr(pool, "run", one_by_one)
 
     def another(name):
@@ -104,7 +101,7 @@ def test_what_is_kept_is_no_published_experiment(machine, calls):
     finish("table1", GRID[:2])
     assert not is_published("table1")
     file = paths.data("full") / "unfinished_table1.csv.gz"
-    assert from_csv(gzip.decompress(file.read_bytes()).decode())["key"].nunique() == 2
+    assert read_rows(file)["key"].nunique() == 2
     drop("table1")
     drop("table1")
     assert not file.exists()
