@@ -6,6 +6,7 @@ import pandas as pd
 from ..analysis import against_published
 from ..analysis.tables import INSIDE, INTERVALS
 from ..core import columns, paths, write
+from ..learning import processor
 from ..runs import PUBLISHED, from_csv, is_published, missing, published, results, specs, to_csv
 from .contract import contract
 from .judge import verdicts
@@ -105,20 +106,20 @@ def redraw() -> None:
     """Judge the claims that rest on one of `REDRAWN` by this machine's own runs; say which verdicts differ.
 
     On another make of processor sums are added in another order, and base models trained from scratch are another draw
-    on the same worlds. Writes `redrawn.csv` beside the published verdicts, which stay as they are.
+    on the same worlds. Writes `redrawn.csv`, with the processor, beside the published verdicts, which stay as they are.
     """
     ids = [claim for claim, entry in contract().items() if entry.get("experiment") in REDRAWN]
-    table = verdicts("full", ids)[0].drop(columns=["tally", "profile", "note"]).round(4)
+    table = verdicts("full", ids)[0].drop(columns=["tally", "profile", "note"]).round(4).assign(processor=processor())
     write(paths.data("full") / "redrawn.csv", table.to_csv(index=False, lineterminator="\n"))
     print(redrawn())
 
 
 def redrawn() -> str:
-    """Return how many verdicts of `redrawn.csv` differ from the published ones, which, and how many are reversed."""
-    other = pd.read_csv(paths.data("full") / "redrawn.csv", index_col="id")["verdict"]
-    both = pd.DataFrame({"published": published_verdicts()["verdict"], "other": other}).loc[other.index]
+    """Return where `redrawn.csv` is from, which of its verdicts differ from the published ones, how many reversed."""
+    other = pd.read_csv(paths.data("full") / "redrawn.csv", index_col="id")
+    both = pd.DataFrame({"published": published_verdicts()["verdict"], "other": other["verdict"]}).loc[other.index]
     apart = both[both["published"] != both["other"]]
     turned = (apart.isin(["REPRODUCED", "CONTRADICTED"]).all(axis=1)).sum()
     which = "; ".join(f"{claim} {row.other}, published {row.published}" for claim, row in apart.iterrows())
     said = f"{len(apart)} of {len(both)} verdicts differ" + (f" ({which})" if which else "")
-    return f"{said}; {turned or 'none'} of them between REPRODUCED and CONTRADICTED."
+    return f"{other['processor'].iloc[0]}: {said}; {turned or 'none'} of them between REPRODUCED and CONTRADICTED."

@@ -1,9 +1,11 @@
 """How fast a model learns on this machine: tokens a second, share of the measured matrix peak, peak memory."""
 
+import platform
 import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -14,6 +16,13 @@ from .tokens import IGNORE, Encoded
 
 LENGTH, ANSWER = 32, 4  # tokens of an example, and of its response
 SIDE = 1024  # of the square matrices
+
+
+def processor() -> str:
+    """Return this machine's processor by its maker's name, or by its kind where the system does not tell."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text().splitlines() if cpu.exists() else []
+    return next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), platform.machine())
 
 
 def _seconds(work: Callable[[], object], times: int = 3) -> float:

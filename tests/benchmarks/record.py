@@ -1,16 +1,15 @@
 """Two ways to one answer, timed in turns in one process; what came out is kept in `figures/data/bench.csv`."""
 
 import os
-import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
 from lhas_utils.core import paths, write
+from lhas_utils.learning import processor
 from lhas_utils.runs import to_csv
 
 FILE = paths.data("full") / "bench.csv"
@@ -20,10 +19,7 @@ REPEATS = 5
 
 def machine() -> str:
     """Return the processor, its cores and the version of torch."""
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.exists() else []
-    name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return f"{name}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} thread"
+    return f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} thread"
 
 
 def keep(benchmark: str, peer: str, size: str, **values) -> None:

@@ -108,15 +108,16 @@ def test_another_draw_is_judged_beside_the_published_verdicts_and_leaves_them(tm
         return own, None
 
     monkeypatch.setattr(comparison, "verdicts", verdicts)
+    monkeypatch.setattr(comparison, "processor", lambda: "Some CPU")
     comparison.redraw()
     which = f"{first} CONTRADICTED, published REPRODUCED; {second} REPRODUCED, published INCONCLUSIVE"
     between = "1 of them between REPRODUCED and CONTRADICTED"
-    assert capsys.readouterr().out == f"2 of 4 verdicts differ ({which}); {between}.\n"
+    assert capsys.readouterr().out == f"Some CPU: 2 of 4 verdicts differ ({which}); {between}.\n"
     ((profile, ids),) = asked
     assert profile == "full" and {claims.get(c)["experiment"] for c in ids} == {"table1", "branch"}
     assert [f.name for f in tmp_path.iterdir()] == ["redrawn.csv"]
-    told.reset_index().to_csv(tmp_path / "redrawn.csv", index=False)
-    assert comparison.redrawn() == "0 of 4 verdicts differ; none of them between REPRODUCED and CONTRADICTED."
+    told.reset_index().assign(processor="Z80").to_csv(tmp_path / "redrawn.csv", index=False)
+    assert comparison.redrawn() == "Z80: 0 of 4 verdicts differ; none of them between REPRODUCED and CONTRADICTED."
 
 
 def test_the_other_draw_is_of_the_claims_of_today():

@@ -137,6 +137,7 @@ def test_the_readme_says_whose_code_computed_the_published_rows(monkeypatch):
 
 
 def test_writing_twice_changes_nothing(tmp_path, monkeypatch, capsys):
+    (tmp_path / "claims.yml").symlink_to(paths.ROOT / "claims.yml")
     monkeypatch.setattr(paths, "ROOT", tmp_path)
     stale = README.replace("<!-- generated: summary -->\n", "<!-- generated: summary -->\nold\n")
     (tmp_path / "README.md").write_text(stale)
