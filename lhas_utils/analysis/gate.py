@@ -68,13 +68,15 @@ def gate(rows: pd.DataFrame, metric: str = "exact", rise: float = RISE) -> pd.Da
 
 
 def gate_line(table: pd.DataFrame, metric: str = "exact match", digits: int = 2) -> str:
-    """Return a gate in words, fit to stand above a comparison of selectors.
+    """Return a gate in words, fit to stand above a comparison of selectors; how many seeds pass a stage that fails.
 
     Args:
         table: of `gate`. metric: what its gains are gains in. digits: of a gain.
     """
     gains = ", ".join(f"{name} {gain:+.{digits}f}" for name, gain in table["gain"].items())
-    failed = ", ".join(table.index[~table["passes"]])
+    rising = (table["share"] * table["seeds"]).dropna()
+    told = {name: f" (passed by {n:.0f} of {table.loc[name, 'seeds']:.0f} seeds)" for name, n in rising.items()}
+    failed = ", ".join(name + told.get(name, "") for name in table.index[~table["passes"]])
     harm = "there selectors may differ in the harm they do more than in what they teach"
     verdict = f"FAILS at {failed}; {harm}" if failed else "passes"
     return f"Gate {verdict}. Gain of Random over the base model in {metric}, stage by stage: {gains}."

@@ -69,5 +69,7 @@ def test_the_line_names_what_fails_and_every_gain():
     passed = gate_line(gate(rows([[0.0, 0.0], [0.5, 0.0], [0.5, 0.5]])))
     assert passed.startswith("Gate passes. Gain of Random over the base model in exact match, stage by stage: ")
     assert passed.endswith("a +0.50, b +0.50, final +0.50.")
-    failed = gate_line(gate(rows([[0.0, 0.0], [0.0, 0.0], [0.5, 0.5]])), "points")
-    assert failed.startswith("Gate FAILS at a; there selectors may differ in the harm") and "in points" in failed
+    some = pd.concat([rows([[0.0, 0.0], [0.0, 0.0], [0.5, 0.5]]), run(7, [[0.0, 0.0], [0.5, 0.5], [0.5, 0.5]])])
+    failed = gate_line(gate(some), "points")
+    assert failed.startswith("Gate FAILS at a (passed by 1 of 2 seeds); there selectors may ")
+    assert "in points" in failed
