@@ -93,6 +93,8 @@ def show_verify(profile: str) -> None:
     runs, equal, largest = same["runs"].sum(), same["equal"].sum(), same["largest"].max() if len(same) else 0.0
     print(f"{equal} of {runs} runs with a published spec and seed have rows equal to six digits; ", end="")
     print(f"largest difference {largest:.3g}")
+    if equal < runs:
+        print("Another make of processor draws other base models, and so other rows: see README, Limits.")
     table = verify(profile)
     outside = table[~table["inside"]]
     if len(outside):

@@ -44,6 +44,15 @@ def test_what_lies_outside_is_shown(tables, capsys):
     assert "1 of    2 means inside the published interval" in said and "0.9" in said
 
 
+@pytest.mark.parametrize("equal, told", [(3, False), (2, True)])
+def test_rows_that_differ_are_explained(tables, monkeypatch, capsys, equal, told):
+    tables(full=(0.5, 0.5), fast=(0.5, 0.5))
+    same = pd.DataFrame({"experiment": ["t"], "runs": [3], "equal": [equal], "largest": [0.1]})
+    monkeypatch.setattr(comparison, "same_runs", lambda profile: same)
+    comparison.show_verify("fast")
+    assert ("Another make of processor draws other base models" in capsys.readouterr().out) == told
+
+
 def test_a_run_without_tables_or_with_others_says_what_to_run(tables):
     folder = tables(full=(0.5, 0.5))
     with pytest.raises(ValueError, match="expected tables in fast; run `make all PROFILE=fast` first"):
