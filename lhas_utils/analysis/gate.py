@@ -74,9 +74,10 @@ def gate_line(table: pd.DataFrame, metric: str = "exact match", digits: int = 2)
         table: of `gate`. metric: what its gains are gains in. digits: of a gain.
     """
     gains = ", ".join(f"{name} {gain:+.{digits}f}" for name, gain in table["gain"].items())
-    rising = (table["share"] * table["seeds"]).dropna()
-    told = {name: f" (passed by {n:.0f} of {table.loc[name, 'seeds']:.0f} seeds)" for name, n in rising.items()}
-    failed = ", ".join(name + told.get(name, "") for name in table.index[~table["passes"]])
+    failing = table.loc[~table["passes"], ["share", "seeds"]].itertuples()
+    failed = ", ".join(
+        name if np.isnan(share) else f"{name} (passed by {share * n:.0f} of {n} seeds)" for name, share, n in failing
+    )
     harm = "there selectors may differ in the harm they do more than in what they teach"
     verdict = f"FAILS at {failed}; {harm}" if failed else "passes"
     return f"Gate {verdict}. Gain of Random over the base model in {metric}, stage by stage: {gains}."

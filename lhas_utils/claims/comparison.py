@@ -7,7 +7,7 @@ from ..analysis import against_published
 from ..analysis.tables import INSIDE, INTERVALS
 from ..core import columns, paths, write
 from ..learning import processor
-from ..runs import PUBLISHED, from_csv, is_published, missing, published, results, specs, to_csv
+from ..runs import PUBLISHED, WHY_OTHERS, from_csv, is_published, missing, published, results, specs, to_csv
 from .contract import contract
 from .judge import verdicts
 from .publish import published_verdicts
@@ -94,7 +94,7 @@ def show_verify(profile: str) -> None:
     print(f"{equal} of {runs} runs with a published spec and seed have rows equal to six digits; ", end="")
     print(f"largest difference {largest:.3g}")
     if equal < runs:
-        print("Another make of processor draws other base models, and so other rows: see README, Limits.")
+        print(f"Rows differ: {WHY_OTHERS} (README, Limits).")
     table = verify(profile)
     outside = table[~table["inside"]]
     if len(outside):

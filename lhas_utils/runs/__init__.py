@@ -6,7 +6,7 @@ from .experiments import EXPERIMENTS, LLM, NOTEBOOKS, PUBLISHED, experiment, pic
 from .grids import DEVELOPMENT, SMOKE, TABLE1, table1
 from .lhas_grids import ABLATIONS, ARMS, CELLS, PROXIES, ROUNDS, SURVIVORS, WEIGHTS, as_text, design, weights
 from .llm_grids import PARTS, llm_line, llm_specs, run_llm
-from .provenance import confirm, provenance, publish_rows
+from .provenance import WHY_OTHERS, confirm, provenance, publish_rows
 from .published import from_csv, is_published, published, to_csv
 from .text_grids import base_line, measured, text_specs, trials
 from .text_lengths import cut, cut_line, lengths, limit_for

@@ -16,6 +16,7 @@ from .published import published, save_rows, to_csv
 from .unfinished import anywhere, drop, finish
 
 COLUMNS = ["experiment", "runs", "seeds", "specs", "code", "confirmed", "again"]
+WHY_OTHERS = "code that computes something else, or another make of processor, which draws other base models"
 
 
 def today(names: Iterable[str] | None = None) -> pd.DataFrame:
@@ -108,8 +109,9 @@ def confirm(names: Iterable[str] | None = None) -> None:
         for i, spec in some:
             if lost := _apart(rows[rows["run"] == i], results([spec])):
                 where = f"run {i}, {', '.join(lost[:3])}"
-                why = "code that computes something else, or another make of processor, which draws other base models"
-                raise ValueError(f"confirm {name}: expected the published rows again; got others ({where}): {why}")
+                raise ValueError(
+                    f"confirm {name}: expected the published rows again; got others ({where}): {WHY_OTHERS}"
+                )
         _tell(today([name]).assign(confirmed=lambda t: t["code"], again=len(some), code=made.loc[name, "code"]))
         print(f"{name}: {len(some)} runs computed again, equal to the published ones", flush=True)
 

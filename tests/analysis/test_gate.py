@@ -71,5 +71,5 @@ def test_the_line_names_what_fails_and_every_gain():
     assert passed.endswith("a +0.50, b +0.50, final +0.50.")
     some = pd.concat([rows([[0.0, 0.0], [0.0, 0.0], [0.5, 0.5]]), run(7, [[0.0, 0.0], [0.5, 0.5], [0.5, 0.5]])])
     failed = gate_line(gate(some), "points")
-    assert failed.startswith("Gate FAILS at a (passed by 1 of 2 seeds); there selectors may ")
+    assert failed.startswith("Gate FAILS at a (passed by 1 of 2 seeds); there selectors may differ in the harm")
     assert "in points" in failed
