@@ -90,7 +90,11 @@ def packaged(name: str, dtype: str = "float32", device: str = "cpu") -> Checkpoi
 
 
 @cache
+def _made(models: Path, name: str) -> None:
+    with alone(models, f"making {name}"):
+        sealed_folder(models / name, PACKAGED[name][0])
+
+
 def made(name: str) -> None:
     """Make a packaged model unless it is there as it was written; it appears complete or not at all."""
-    with alone(paths.MODELS, f"making {choose('model', name, PACKAGED)}"):
-        sealed_folder(paths.MODELS / name, PACKAGED[name][0])
+    _made(paths.MODELS, choose("model", name, PACKAGED))

@@ -18,11 +18,9 @@ from lhas_utils.worlds import FAMILIES, GymLevels
 
 @pytest.fixture
 def models(tmp_path, monkeypatch):
-    """An empty `build/models`, and no memory of what was made."""
+    """An empty `build/models`."""
     monkeypatch.setattr(paths, "MODELS", tmp_path / "models")
-    made.cache_clear()
-    yield tmp_path / "models"
-    made.cache_clear()
+    return tmp_path / "models"
 
 
 def package(monkeypatch, checksum=gemma.CHECKSUM, content=b"weights"):
@@ -62,9 +60,16 @@ def test_the_tiny_model_is_of_gemmas_class_is_made_once_and_has_learnt_its_text(
     fresh = type(model)(model.config)
     assert score(model, tests)["nll"] < score(fresh, tests)["nll"] - 1
     times = {p.name: p.stat().st_mtime_ns for p in models.glob("*/*")}
-    made.cache_clear()
+    gemma._made.cache_clear()
     made(TINY)
     assert {p.name: p.stat().st_mtime_ns for p in models.glob("*/*")} == times
+
+
+def test_what_was_made_in_one_folder_is_made_in_another_too(models, monkeypatch, tmp_path):
+    made(TINY)
+    monkeypatch.setattr(paths, "MODELS", tmp_path / "other")
+    made(TINY)
+    assert (tmp_path / "other" / TINY / "model.safetensors").exists()
 
 
 def test_making_the_tiny_model_leaves_global_randomness_alone(models):
@@ -78,7 +83,7 @@ def test_a_damaged_model_is_made_again(models, capsys):
     made(TINY)
     right = weights.read_bytes()
     weights.write_bytes(right[:-1])
-    made.cache_clear()
+    gemma._made.cache_clear()
     made(TINY)
     assert weights.read_bytes() == right and "is not as it was written" in capsys.readouterr().err
 
