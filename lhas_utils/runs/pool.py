@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from joblib import Parallel, cpu_count, delayed, parallel_config
+from joblib.externals.loky import process_executor
 from tqdm.auto import tqdm
 
 from ..core import Checkpoint, settings
@@ -16,8 +17,17 @@ from . import cluster
 ROOM, TIMES = 10**9, 14  # bytes of a process, and how often it holds a checkpoint's weights, signals of a pool included
 
 
+def _memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def _alone(job: Callable, arguments: tuple) -> None:
-    """Do one job with one thread; libraries' warnings, the same in many processes, stay quiet."""
+    """Do one job with one thread; libraries' warnings, the same in many processes, stay quiet.
+
+    joblib ends a process that has grown by 0.3 GB, and with it the base models that its next run would have used; here
+    one may grow by a core's share of the memory.
+    """
+    process_executor._MAX_MEMORY_LEAK_SIZE = _memory() // cpu_count()
     torch.set_num_threads(1)
     quiet()
     with warnings.catch_warnings(action="ignore"):
@@ -33,8 +43,7 @@ def _workers(jobs: list[tuple]) -> int:
     if torch.cuda.is_available():
         return 1
     weights = max(sum(f.stat().st_size for f in Path(name).glob("*.safetensors")) for name in named)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(most, memory // (ROOM + TIMES * weights)))
+    return max(1, min(most, _memory() // (ROOM + TIMES * weights)))
 
 
 def _here(job: Callable, jobs: list[tuple]) -> Iterator[None]:
@@ -53,7 +62,7 @@ def run(job: Callable, jobs: list[tuple], title: str, each: Callable | None = No
     address = settings.scheduler()
     done = cluster.run(address, _alone, [(job, arguments) for arguments in jobs]) if address else _here(job, jobs)
     look = {"unit": "run", "leave": False, "smoothing": 0.1, "mininterval": 1}
-    with warnings.catch_warnings():  # a process whose memory has grown ends after its run, another one takes its place
+    with warnings.catch_warnings():  # a process that has outgrown its share ends after its run, another takes its place
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
         for _ in tqdm(done, total=len(jobs), desc=title, disable=not settings.show_progress(), **look):
             if each:

@@ -1,12 +1,10 @@
 """The run cache: one complete file a run, resumable, recomputed when damaged. No model is trained here."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from lhas_utils.core import Checkpoint, ModelSpec, TrainSpec, load, paths, store
+from lhas_utils.core import ModelSpec, TrainSpec, load, paths, store
 from lhas_utils.runs import cache, fill, key, missing, path, pool, results
 from lhas_utils.studies import STUDIES, DifficultySpec, EffectSpec, LocalSpec, RunSpec
 from lhas_utils.worlds import WorldSpec
@@ -198,37 +196,6 @@ def test_a_study_gets_the_selectors_that_its_spec_names():
     assert list(cache.chosen(LocalSpec(0))) == list(LocalSpec(0).selectors)
     assert list(cache.chosen(EffectSpec(0))) == list(EffectSpec(0).selectors)
     assert cache.chosen(DifficultySpec()) == {}
-
-
-@pytest.mark.slow
-def test_jobs_really_run_in_parallel_processes(tmp_path, monkeypatch):
-    monkeypatch.setenv("LHAS_PROGRESS", "0")
-    monkeypatch.delenv("SCHEDULER", raising=False)
-    monkeypatch.setattr(pool, "_workers", lambda jobs: 2)
-    pool.run(Path.touch, [(tmp_path / f"{i}",) for i in range(3)], "files")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["0", "1", "2"]
-    pool.run(Path.touch, [], "none")
-
-
-def test_a_checkpoint_has_the_gpu_to_itself(monkeypatch):
-    jobs = [(RunSpec("random", seed, model=Checkpoint("m")),) for seed in range(3)]
-    monkeypatch.setattr(pool.torch.cuda, "is_available", lambda: True)
-    assert pool._workers(jobs) == 1
-    monkeypatch.setattr(pool.torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(pool, "cpu_count", lambda: 8)
-    assert pool._workers(jobs) == 3
-
-
-def test_no_more_checkpoints_at_once_than_memory_holds(monkeypatch, tmp_path):
-    monkeypatch.setattr(pool.torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(pool, "cpu_count", lambda: 8)
-    monkeypatch.setattr(pool.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 4 * 10**6}.get)  # 16 GB
-    jobs = [(RunSpec("random", seed, model=Checkpoint(str(tmp_path))),) for seed in range(6)]
-    for size, processes in ((0, 6), (3 * 10**8, 3), (10**10, 1)):
-        with (tmp_path / "model.safetensors").open("w") as file:
-            file.truncate(size)
-        assert pool._workers(jobs) == processes
-    assert pool._workers([(RunSpec("random", seed),) for seed in range(6)]) == 6
 
 
 def test_a_table_in_the_cache_is_read_as_it_is(study):
