@@ -1,6 +1,6 @@
 """How well a cheap number tells a measured one: Taylor terms, update concentration, scores, whole worlds."""
 
-from itertools import combinations
+from math import comb
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ..studies import TARGETS
+from .statistics import by_chance
 
 
 def r_squared(actual: ArrayLike, predicted: ArrayLike) -> float:
@@ -83,25 +84,24 @@ def correlations(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out, columns=["seed", "selector", "target", "rho"])
 
 
-def _pairs(runs: pd.DataFrame, quantity: str, names: list[str]) -> pd.DataFrame:
-    """Return value(a) - value(b) for every pair of selectors, (seeds, pairs)."""
-    wide = runs.pivot(index="seed", columns="selector", values=quantity)[names]
-    return pd.DataFrame({(a, b): wide[a] - wide[b] for a, b in combinations(names, 2)})
+def ordered_alike(a: ArrayLike, b: ArrayLike) -> np.ndarray:
+    """Return the share of pairs of entries that two score vectors (..., K) order alike, a tie in one counting 1/2.
+
+    >>> float(ordered_alike([1, 2, 3], [1, 3, 2])), float(ordered_alike([1, 1], [1, 2]))
+    (0.6666666666666666, 0.5)
+    """
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    i, j = np.triu_indices(a.shape[-1], 1)
+    x, y = (np.sign(np.round(v[..., i] - v[..., j], 12)) for v in (a, b))  # a mean's rounding breaks no tie
+    return ((1 + x * y) / 2).mean(-1)
 
 
-def decision_accuracy(cheap: pd.DataFrame, real: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    """Return, per seed of the real model, the share of pairs of selectors that a cheap world orders as it does.
-
-    A pair counts 1 where the sign of the cheap world's mean difference over its seeds is that of the real seed's
-    difference, 0 where it is the other one, and 1/2 where one of them is 0; .5 is chance. `others` is the same with
-    the mean of the real model's other seeds in place of the cheap world: how well the real model tells itself.
+def decided(cheap: pd.DataFrame, real: pd.DataFrame, quantity: str) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return (mean score of each selector in a cheap world (1, K), scores on the real model, seed x selector).
 
     Args:
-        cheap, real: one row a seed and selector (`branched`); what is in both is compared.
+        cheap, real: one row a seed and selector (`branched`); what is in both is taken.
         quantity: a column of both.
-
-    Returns:
-        DataFrame seed, accuracy, others, pairs.
 
     Raises:
         ValueError: fewer than two selectors in common, or fewer than two seeds of the real model.
@@ -109,13 +109,26 @@ def decision_accuracy(cheap: pd.DataFrame, real: pd.DataFrame, quantity: str) ->
     names = [s for s in dict.fromkeys(real["selector"]) if s in set(cheap["selector"])]
     if len(names) < 2:
         raise ValueError(f"decision_accuracy: expected two selectors in both worlds; got {', '.join(names) or 'none'}")
-    told, seen = np.sign(_pairs(cheap, quantity, names).mean()), _pairs(real, quantity, names)
+    told, seen = (t.pivot(index="seed", columns="selector", values=quantity)[names] for t in (cheap, real))
     if len(seen) < 2:
         raise ValueError(f"decision_accuracy: expected two seeds of the real model; got {len(seen)}")
+    return told.mean().to_numpy()[None], seen
+
+
+def decision_accuracy(cheap: pd.DataFrame, real: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Return, per seed of the real model, the share of pairs of selectors that a cheap world orders as it does.
+
+    The cheap world's order is that of its mean over seeds (`ordered_alike`); .5 is chance. `others` is the same with
+    the mean of the real model's other seeds in place of the cheap world: how well the real model tells itself.
+
+    Args:
+        cheap, real, quantity: as in `decided`, which says what is refused.
+
+    Returns:
+        DataFrame seed, accuracy, others, pairs, and p: `by_chance`, one number for all seeds.
+    """
+    told, seen = decided(cheap, real, quantity)
     rest = (seen.sum() - seen) / (len(seen) - 1)
-
-    def share(expected):
-        return ((1 + np.sign(seen) * np.sign(expected)) / 2).mean(axis=1)
-
-    out = {"accuracy": share(told), "others": share(rest)}
-    return pd.DataFrame(out).rename_axis("seed").reset_index().assign(pairs=seen.shape[1])
+    out = {"accuracy": ordered_alike(told, seen), "others": ordered_alike(rest, seen)}
+    counts = {"pairs": comb(seen.shape[1], 2), "p": by_chance(told, seen, ordered_alike)}
+    return pd.DataFrame(out, seen.index).reset_index().assign(**counts)

@@ -132,14 +132,14 @@ def gini(scores: ArrayLike) -> float:
     return float(abs(s[:, None] - s[None]).sum() / (2 * len(s) ** 2 * abs(s.mean()))) if s.mean() else 0.0
 
 
-def myopia_gap(immediate: ArrayLike, long: ArrayLike) -> float:
-    """Return Gap = (1/(K-1)) mean_k |rank_imm(k) - rank_long(k)| (eq. 3); ties share mean ranks.
+def myopia_gap(immediate: ArrayLike, long: ArrayLike) -> np.ndarray:
+    """Return Gap = (1/(K-1)) mean_k |rank_imm(k) - rank_long(k)| (eq. 3) of scores (..., K); ties share mean ranks.
 
-    >>> myopia_gap([1, 2, 3], [3, 2, 1])
-    0.6666666666666666
+    >>> float(myopia_gap([1, 2, 3], [3, 2, 1]).round(3))
+    0.667
     """
-    ranks = [rankdata(-np.asarray(x, float)) for x in (immediate, long)]
-    return float(abs(ranks[0] - ranks[1]).mean() / (len(ranks[0]) - 1))
+    immediate, long = (rankdata(-np.asarray(x, float), axis=-1) for x in (immediate, long))
+    return abs(immediate - long).mean(-1) / (long.shape[-1] - 1)
 
 
 def long_horizon_utility(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, permutations
 from math import comb, factorial, prod
 
 import numpy as np
@@ -69,16 +69,46 @@ def effect(values: ArrayLike, name: str, **more: object) -> dict:
     return found | {"n_seeds": len(values), "p": sign_flip(values), "name": name} | more
 
 
-def per_seed(runs: pd.DataFrame, columns: list[str], statistic: Callable[..., float], name: str) -> dict:
-    """Return the `effect` of a statistic over the selectors of one seed; a seed that lacks a selector is left out.
+@lru_cache(maxsize=8)
+def pairings(k: int, seed: int = 0) -> np.ndarray:
+    """Return orders of k things (P, k), the first as they are: all k! up to 8 things, beyond them `RESAMPLES` drawn."""
+    if k <= 8:
+        return np.array(list(permutations(range(k))))
+    drawn = np.random.default_rng(seed).permuted(np.tile(np.arange(k), (RESAMPLES, 1)), axis=1)
+    return np.vstack([np.arange(k), drawn])
+
+
+def by_chance(a: ArrayLike, b: ArrayLike, relation: Callable[..., np.ndarray]) -> float:
+    """Return the two-sided p of a relation between two scores of K selectors, against chance.
+
+    The selectors' names are dealt anew on one side, alike in all seeds (`pairings`), and the mean relation over seeds
+    is held against those that come of it.
 
     Args:
-        runs: one row per run, with columns `seed` and `selector`.
-        columns: metrics; `statistic` receives one array (K selectors in alphabetical order,) for each.
-        statistic: function of those arrays to a number.
+        a, b: scores (S, K), or (1, K) of what is the same in all seeds.
+        relation: function of two arrays (..., K) to numbers (...).
+
+    >>> round(by_chance([[1, 2, 3]], [[1, 2, 3]], kendall), 3)  # 1 order of 6 agrees wholly
+    0.333
     """
-    wide = runs.pivot(index="seed", columns="selector", values=columns).dropna()
-    return effect([statistic(*(one[c].to_numpy() for c in columns)) for _, one in wide.iterrows()], name)
+    a, b = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float))
+    orders = pairings(a.shape[1])
+    means = sum(relation(one[orders], other) for one, other in zip(a, b)) / len(a)
+    beyond = [(sign * (means - means[0]) >= -1e-9).mean() for sign in (1, -1)]
+    return min(1.0, 2 * float(min(beyond)))
+
+
+def related(a: ArrayLike, b: ArrayLike, relation: Callable[..., np.ndarray], name: str) -> dict:
+    """Return the `effect` of a relation between two scores of K selectors, one value per seed.
+
+    Selectors are a sample as seeds are: two fixed rankings of a few selectors have some relation, seed after seed, be
+    they related or not. So p is the larger of `sign_flip` over the seeds and `chance`, `by_chance` over the selectors.
+
+    Args:
+        a, b, relation: as in `by_chance`.
+    """
+    found, chance = effect(relation(np.asarray(a, float), np.asarray(b, float)), name), by_chance(a, b, relation)
+    return found | {"p": max(found["p"], chance), "chance": chance}
 
 
 def equivalence(e: Mapping[str, float], smallest: float) -> float:
@@ -255,15 +285,15 @@ def gap_null(k: int, draws: int = 100_000, seed: int = 0) -> np.ndarray:
     return abs(ranks - np.arange(k)).mean(1) / (k - 1)
 
 
-def kendall(a: ArrayLike, b: ArrayLike) -> float:
-    """Return Kendall's tau_b of two score vectors (K,), in [-1, 1]: over pairs of entries, with x and y the signs of
+def kendall(a: ArrayLike, b: ArrayLike) -> np.ndarray:
+    """Return Kendall's tau_b of score vectors (..., K), in [-1, 1]: over pairs of entries, with x and y the signs of
     their differences, sum x y / sqrt(sum x^2 sum y^2). NaN for a vector without any order.
     """
     a, b = np.asarray(a, float), np.asarray(b, float)
-    i, j = np.triu_indices(len(a), 1)
-    x, y = np.sign(a[i] - a[j]), np.sign(b[i] - b[j])
-    norm = np.sqrt((x @ x) * (y @ y))
-    return float(x @ y / norm) if norm else np.nan
+    i, j = np.triu_indices(a.shape[-1], 1)
+    x, y = np.sign(a[..., i] - a[..., j]), np.sign(b[..., i] - b[..., j])
+    with np.errstate(invalid="ignore"):
+        return (x * y).sum(-1) / np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
 
 
 def table(runs: pd.DataFrame, metrics: Sequence[str], by: str = "selector") -> pd.DataFrame:

@@ -22,7 +22,9 @@ class Effect:
     Args:
         n_seeds: seeds behind it; 0 for a number without an interval.
         smallest: smallest effect of interest, in the effect's unit.
-        p: of the two-sided sign-flip test over seeds; 1 where there are none. quantity: of the contrast.
+        p: of the two-sided sign-flip test over seeds, or `chance` where that is larger; 1 where there are none.
+        chance: p over selectors of a relation between two of their scores; 0 for any other effect.
+        quantity: of the contrast.
         censored: the values stand at an end of what was tried, so that more seeds would not tell.
     """
 
@@ -33,6 +35,7 @@ class Effect:
     n_seeds: int
     smallest: float = 0.0
     p: float = 1.0
+    chance: float = 0.0
     quantity: str = ""
     censored: bool = False
 

@@ -122,7 +122,12 @@ def _superlative(entry: dict) -> bool:
 
 
 def _power(e: Effect) -> str:
-    """Say what an undecided effect's seeds could see, and how many would narrow its interval to the smallest effect."""
+    """Say what an undecided effect's seeds could see, and how many would narrow its interval to the smallest effect.
+
+    Where the selectors are too few to tell a relation from chance, more seeds change nothing.
+    """
+    if e.chance >= LEVEL:
+        return f"{e.name}: chance over the selectors gives as much with p = {e.chance:.2g}, however many the seeds"
     half = (e.high - e.low) / 2
     text = f"power: {e.name} is known to +-{half:.2g} with {e.n_seeds} seeds"
     if 0 < e.smallest < half:

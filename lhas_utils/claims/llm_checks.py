@@ -5,10 +5,11 @@ Every statistic is one value a seed of the real model.
 
 from collections.abc import Iterator
 
-from ..analysis import decision_accuracy, difficulty_runs, grid, rises, runs, trajectory
+from ..analysis import difficulty_runs, grid, rises, runs, trajectory
+from ..analysis.agreement import decided, ordered_alike
 from ..analysis.gate import RISE
 from ..analysis.optimum import ESTIMATORS, optima
-from ..analysis.statistics import effect
+from ..analysis.statistics import effect, related
 from ..runs import experiment
 from .contract import check
 
@@ -76,5 +77,5 @@ def _decided(cheap: str, profile: str, metric: str) -> list[dict]:
     other = runs(cheap, profile, metric) if len(real) else real  # nothing is computed to be compared with nothing
     if not len(other):
         return []
-    shares = {name: decision_accuracy(other, real, name)["accuracy"].to_numpy() for name in DECIDED}
-    return [effect(share - 0.5, name=f"{CHEAP[cheap]}, {name}: share - .5") for name, share in shares.items()]
+    said = {quantity: f"{CHEAP[cheap]}, {quantity}: share - .5" for quantity in DECIDED}
+    return [related(*decided(other, real, q), lambda a, b: ordered_alike(a, b) - 0.5, name) for q, name in said.items()]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ..analysis import correlations, differences, metrics, runs, statistics
-from ..analysis.statistics import effect, exact, per_seed
+from ..analysis.statistics import effect, exact, related
 from ..runs import TABLE1, experiment
 from ..worlds import WorldSpec
 from . import quoted
@@ -16,13 +16,23 @@ MOVE = {"exact": 0.05, "nll": 0.125, "accuracy": 0.05}  # of U_long, that the we
 SETTING = ["alignment", "precursors", "noise", "budget"]  # the knobs of the regime map
 
 
+def _scores(table: pd.DataFrame, *columns: str) -> list[np.ndarray]:
+    """Return columns as (S, K), a row a seed that has all selectors."""
+    wide = table.pivot(index="seed", columns="selector", values=list(columns)).dropna()
+    return [wide[c].to_numpy() for c in columns]
+
+
 @check
 def gap_above_chance(profile: str, metric: str = "exact") -> dict:
     """C18: gap (eq. 3) by U_imm and U_long minus (K^2 - 1) / (3 K (K - 1)), the mean of random rankings."""
-    table = runs("table1", profile, metric)
-    K = table["selector"].nunique()
-    name = "gap - mean of random rankings"
-    return per_seed(table, [EQ1, LATER], lambda a, b: metrics.myopia_gap(a, b) - (K + 1) / (3 * K), name)
+    now, later = _scores(runs("table1", profile, metric), EQ1, LATER)
+    mean = (now.shape[1] + 1) / (3 * now.shape[1])
+    return related(now, later, lambda a, b: metrics.myopia_gap(a, b) - mean, "gap - mean of random rankings")
+
+
+def _tau(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return Kendall's tau_b, 0 where one ranking has no order."""
+    return np.nan_to_num(statistics.kendall(a, b))
 
 
 def _over_budgets(profile: str, metric: str) -> dict[float, tuple[np.ndarray, np.ndarray]]:
@@ -38,7 +48,7 @@ def _over_budgets(profile: str, metric: str) -> dict[float, tuple[np.ndarray, np
 @check
 def gap_largest_at_ten(profile: str, metric: str = "exact") -> list[dict]:
     """Q04: gap (eq. 3) by U_imm and U_long at the 10 % budget minus that at 25 and at 50 %, per seed."""
-    gaps = {b: np.array([*map(metrics.myopia_gap, *two)]) for b, two in _over_budgets(profile, metric).items()}
+    gaps = {b: metrics.myopia_gap(*two) for b, two in _over_budgets(profile, metric).items()}
     return [effect(gaps[0.1] - gaps[b], name=f"gap at 10 % - gap at {b:.0%}") for b in gaps if b > 0.1]
 
 
@@ -46,57 +56,50 @@ def gap_largest_at_ten(profile: str, metric: str = "exact") -> list[dict]:
 def order_keeps_over_budgets(profile: str, metric: str = "exact") -> list[dict]:
     """B05: Kendall's tau_b between the rankings by U_long at the 10 % budget and at 25 and 50 %, per seed."""
     of = {b: later for b, (_, later) in _over_budgets(profile, metric).items()}
-    taus = {b: [*map(statistics.kendall, of[0.1], of[b])] for b in of if b > 0.1}
-    return [effect(np.nan_to_num(tau), name=f"tau_b, 10 % and {b:.0%}") for b, tau in taus.items()]
-
-
-def _disagreement(a: np.ndarray, b: np.ndarray) -> float:
-    """Return minus Kendall's tau_b, 0 where one ranking has no order."""
-    return float(np.nan_to_num(-statistics.kendall(a, b)))
+    return [related(of[0.1], of[b], _tau, f"tau_b, 10 % and {b:.0%}") for b in of if b > 0.1]
 
 
 @check
 def negative_kendall(profile: str, metric: str = "exact") -> dict:
     """C19: minus Kendall's tau_b between the rankings now and later; 0 for a seed whose selectors all tie."""
-    table = runs("table1", profile, metric)
-    return per_seed(table, [NOW, LATER], _disagreement, "-tau_b")
+    now, later = _scores(runs("table1", profile, metric), NOW, LATER)
+    return related(-now, later, _tau, "-tau_b")
 
 
 @check
 def branched_rankings_disagree(profile: str, metric: str = "exact") -> dict:
     """B21: minus Kendall's tau_b between the selectors' branched gain now and what comes later, per seed."""
     table = runs("branch", profile, metric)
-    table = table[table["selector"].isin(TABLE1)]
-    return per_seed(table, ["now", "later"], _disagreement, "-tau_b")
+    now, later = _scores(table[table["selector"].isin(TABLE1)], "now", "later")
+    return related(-now, later, _tau, "-tau_b")
 
 
 @check
 def token_ratio(profile: str, metric: str = "exact") -> list[dict]:
     """C20: tokens to adapt under Gradient over those under LHAS, minus 1, for both readings."""
-    table, out = runs("table1", profile, metric), []
-    for name in ("gradient", "alignment"):
-        pair = table[table["selector"].isin([name, "lhas"])]  # columns in alphabetical order: name, lhas
-        said = f"tokens {name} / lhas - 1"
-        out.append(per_seed(pair, ["adaptation_tokens"], lambda t: t[0] / max(t[1], 1.0) - 1, said))
-    return out
+    tokens = runs("table1", profile, metric).pivot(index="seed", columns="selector", values="adaptation_tokens")
+    ratios = {name: tokens[name] / tokens["lhas"].clip(lower=1) - 1 for name in ("gradient", "alignment")}
+    return [effect(ratio, f"tokens {name} / lhas - 1") for name, ratio in ratios.items()]
 
 
-def _pearson(a: np.ndarray, b: np.ndarray) -> float:
-    """Return Pearson's r, and 0 for a side without spread."""
-    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else 0.0
+def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return Pearson's r of (..., K), and 0 for a side without spread."""
+    a, b = (x - x.mean(-1, keepdims=True) for x in (a, b))
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num((a * b).sum(-1) / np.sqrt((a**2).sum(-1) * (b**2).sum(-1)))
 
 
 @check
 def concentration_forgetting(profile: str, metric: str = "exact") -> dict:
     """C29: Pearson r over selectors between concentration C(S) and forgetting."""
-    return per_seed(runs("table1", profile, metric), ["concentration", "forgetting"], _pearson, "Pearson's r")
+    return related(*_scores(runs("table1", profile, metric), "concentration", "forgetting"), _pearson, "Pearson's r")
 
 
 @check
 def entropy_concentration(profile: str, metric: str = "exact") -> dict:
     """C30: minus Pearson r over selectors between capability entropy and concentration."""
-    columns = ["entropy", "concentration"]
-    return per_seed(runs("table1", profile, metric), columns, lambda a, b: -_pearson(a, b), "-Pearson's r")
+    entropy, concentration = _scores(runs("table1", profile, metric), "entropy", "concentration")
+    return related(-entropy, concentration, _pearson, "-Pearson's r")
 
 
 def regime_map(profile: str, metric: str = "exact") -> pd.DataFrame:
@@ -194,7 +197,7 @@ def printed_gap() -> float:
     >>> round(printed_gap(), 4)
     0.4286
     """
-    return metrics.myopia_gap(quoted.TABLE1["current"], quoted.TABLE3["25%"])
+    return float(metrics.myopia_gap(quoted.TABLE1["current"], quoted.TABLE3["25%"]))
 
 
 @check

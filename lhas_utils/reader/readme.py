@@ -186,8 +186,10 @@ def _one_start() -> list[str]:
     for name in ("now", "later"):
         shares = decision_accuracy(runs("branch", "published"), scores, name)
         own, other = (f"{shares[c].mean():.0%}" for c in ("accuracy", "others"))
+        chance = f"chance does with p = {shares['p'][0]:.2g}"
         said.append(
-            f"- Of pairs of selectors, SkillWorld decides {own} as a seed of it, {name}; its other seeds {other}."
+            f"- Of pairs of selectors, SkillWorld decides {own} as a seed of it, {name} ({chance}); "
+            f"its other seeds {other}."
         )
     return said
 

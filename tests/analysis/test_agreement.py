@@ -83,6 +83,11 @@ def test_decision_accuracy_compares_what_both_have_and_signs_alone():
     pd.testing.assert_frame_equal(agreement.decision_accuracy(wide, real, "now"), found)
 
 
+def test_a_pair_that_ties_but_for_rounding_counts_one_half():
+    means = [0.1 + 0.2 + 0.3, 0.2 + 0.3 + 0.1]
+    assert means[0] != means[1] and agreement.ordered_alike(means, [2, 1]) == 0.5
+
+
 def test_decision_accuracy_says_what_it_lacks():
     one = scored({"a": 1, "b": 2})
     with pytest.raises(ValueError, match="expected two seeds of the real model; got 1"):

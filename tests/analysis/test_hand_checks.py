@@ -212,13 +212,6 @@ def test_a_contrast_has_a_direction_a_margin_and_a_second_pair():
     assert contrast(table()[lambda t: t["selector"] != "b"], less, 0.1) is None
 
 
-def test_a_statistic_over_seeds_keeps_a_seeds_selectors_together():
-    got = statistics.per_seed(table(), ["m", "k"], lambda m, k: 2 * m[0] - m[2] + k[1], "e")
-    # a, b, random in this order, and k = -m: what the seeds share cancels
-    assert (got["effect"], got["low"], got["high"]) == pytest.approx((2 * 0.5 + 1.0,) * 3)
-    assert got["n_seeds"] == 6
-
-
 def test_a_reversal_is_counted_over_the_resamples_of_seeds_by_hand():
     """Seed 0: a beats b now and loses later; seed 1: neither. Of both seeds' resamples 1/4, 1/2, 1/4 weigh."""
     rows = [("a", 0, 1.0, 0.0), ("b", 0, 0.0, 1.0), ("a", 1, 0.0, 3.0), ("b", 1, 0.5, 2.5)]

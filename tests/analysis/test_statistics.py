@@ -125,11 +125,41 @@ def test_an_effect_has_an_interval_and_a_p():
         stats.effect([np.nan], "e")
 
 
-def test_a_statistic_is_taken_seed_by_seed_and_then_averaged():
-    rows = [("b", 0, 1.0), ("a", 0, 4.0), ("a", 1, 9.0), ("b", 1, 3.0), ("a", 2, 7.0)]  # seed 2 has no b
-    table = pd.DataFrame(rows, columns=["selector", "seed", "m"])
-    found = stats.per_seed(table, ["m"], lambda m: m[0] / m[1], "a / b")
-    assert (found["effect"], found["n_seeds"]) == ((4 + 3) / 2, 2)  # of the means it were 6.5 / 2
+def test_a_relation_is_taken_seed_by_seed_and_then_averaged():
+    now, later = [[1, 2, 3], [3, 2, 1]], [[1, 2, 3], [1, 2, 3]]
+    found = stats.related(now, later, stats.kendall, "tau_b")
+    assert (found["effect"], found["n_seeds"], found["p"], found["name"]) == (0, 2, 1.0, "tau_b")
+    assert stats.related([[1, 2, 3]], later, stats.kendall, "e")["effect"] == 1, "one order for all seeds"
+
+
+def test_pairings_are_all_orders_of_a_few_and_drawn_ones_of_many():
+    assert stats.pairings(3).tolist() == [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
+    assert len(stats.pairings(8)) == 40320 and len(stats.pairings(9)) == stats.RESAMPLES + 1
+    assert (stats.pairings(9)[0] == np.arange(9)).all() and (np.sort(stats.pairings(9)) == np.arange(9)).all()
+
+
+def test_chance_is_that_of_scipys_permutation_test():
+    a, b = np.random.default_rng(3).normal(size=(2, 1, 6))
+    test = scipy.stats.permutation_test(
+        (a[0],), lambda x: scipy.stats.kendalltau(x, b[0]).statistic, permutation_type="pairings", n_resamples=720
+    )
+    assert stats.by_chance(a, b, stats.kendall) == pytest.approx(test.pvalue)
+    assert stats.by_chance(-a, b, stats.kendall) == pytest.approx(test.pvalue), "two-sided"
+
+
+def test_names_are_dealt_alike_in_all_seeds():
+    a = np.tile(np.arange(4.0), (5, 1))
+    assert stats.by_chance(a, a, stats.kendall) == pytest.approx(2 / 24), "not (1 / 24)^5: five seeds, one order"
+
+
+def test_rankings_without_any_relation_are_seldom_called_related():
+    """Of two scores of 6 selectors that have nothing to do with each other, seen in 8 seeds with a little noise."""
+    rng, by_seeds, both = np.random.default_rng(0), 0, 0
+    for _ in range(200):
+        a, b = rng.normal(size=(2, 1, 6)) + 0.2 * rng.normal(size=(2, 8, 6))
+        by_seeds += stats.sign_flip(stats.kendall(a, b)) < 0.05
+        both += stats.related(a, b, stats.kendall, "tau_b")["p"] < 0.05
+    assert by_seeds / 200 > 0.5 and both / 200 < 0.05
 
 
 @pytest.mark.parametrize("smallest, sign", [(0.1, 1), (0.3, 1), (0.3, -1), (0.6, -1)])

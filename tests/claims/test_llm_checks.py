@@ -2,7 +2,6 @@
 
 from itertools import product
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -53,4 +52,5 @@ def test_decisions_are_counted_from_one_half(monkeypatch):
     now, later = llm_checks.toy_worlds_decide("full")
     assert (now["effect"], later["effect"]) == (-0.5, 0.5)
     assert [e["effect"] for e in llm_checks.small_text_decides("full")] == [0.5, 0.5]
-    assert now["name"] == "SkillWorld, now: share - .5" and np.isfinite(now["p"])
+    assert now["name"] == "SkillWorld, now: share - .5"
+    assert now["p"] == later["p"] == pytest.approx(2 / 6), "three selectors in one order: a coin does that too"

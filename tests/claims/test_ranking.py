@@ -95,6 +95,23 @@ def test_statistics_are_taken_seed_by_seed(monkeypatch):
     assert (found["effect"], found["n_seeds"], found["p"]) == (0, 2, 1.0)
 
 
+def test_rankings_that_agree_in_all_seeds_may_agree_by_chance(monkeypatch):
+    """Three selectors in one order, now and later, in twelve seeds: 1 of 6 orders does that by chance."""
+    same = runs({name: [(i, i)] * 12 for i, name in enumerate("abc")}).assign(**{ranking.EQ1: lambda t: t[ranking.NOW]})
+    use(monkeypatch, table1=same, branch=same.assign(now=same[ranking.NOW], later=same[ranking.LATER]))
+    monkeypatch.setattr(ranking, "TABLE1", ("a", "b", "c"))
+    for check in (ranking.negative_kendall, ranking.branched_rankings_disagree):
+        found = check("full")
+        assert (found["effect"], found["high"]) == (-1, -1) and found["p"] == pytest.approx(2 / 6)
+    assert ranking.gap_above_chance("full")["p"] == pytest.approx(2 / 6)
+
+
+def test_pearson_is_that_of_numpy_and_0_without_spread():
+    a, b = np.random.default_rng(0).normal(size=(2, 4, 5))
+    assert ranking._pearson(a, b) == pytest.approx([np.corrcoef(x, y)[0, 1] for x, y in zip(a, b)])
+    assert ranking._pearson(np.ones(3), b[0, :3]) == 0
+
+
 def test_what_a_weight_moves_up_in_one_seed_and_down_in_another_is_no_mean_change(monkeypatch):
     changed = pd.concat(
         [runs({"lhas": [(0, 0.53), (0, 0.47)]}, params="a=1"), runs({"lhas": [(0, 0.5)] * 2}, params="")]
