@@ -36,13 +36,15 @@ def _tau(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _over_budgets(profile: str, metric: str) -> dict[float, tuple[np.ndarray, np.ndarray]]:
-    """Return U_imm and U_long, (S, K) each, by budget, of the seeds that ran at all three; empty without such runs."""
+    """Return U_imm and U_long, (S, K) each, by budget, of the seeds and selectors that ran at all three; or empty."""
     both = runs("table1", profile, metric), runs("budgets", profile, metric)
     if any(table.empty for table in both):
         return {}
-    table = pd.concat(both).drop_duplicates(["seed", "budget", "selector"])
+    budgets, table = (0.1, 0.25, 0.5), pd.concat(both).drop_duplicates(["seed", "budget", "selector"])
+    table = table[table["budget"].isin(budgets)]
+    table = table[table.groupby("selector")["budget"].transform("nunique") == len(budgets)]
     wide = table.pivot(index="seed", columns=["budget", "selector"], values=[LATER, EQ1]).dropna().sort_index(axis=1)
-    return {b: (wide[EQ1, b].to_numpy(), wide[LATER, b].to_numpy()) for b in (0.1, 0.25, 0.5)}
+    return {b: (wide[EQ1, b].to_numpy(), wide[LATER, b].to_numpy()) for b in budgets}
 
 
 @check

@@ -87,6 +87,19 @@ def test_the_order_over_budgets_is_compared_seed_by_seed(monkeypatch):
     assert [e["effect"] for e in ranking.order_keeps_over_budgets("full")] == [1, 0]
 
 
+def test_a_selector_that_did_not_run_at_every_budget_is_left_out(monkeypatch):
+    """Of a, aa, b, c the second ran at 25 % only; without it the orders are the same."""
+
+    def at(budget, **later):
+        values = {name: [(0, value)] * 2 for name, value in later.items()}
+        return runs(values, budget=budget).assign(**{ranking.EQ1: lambda t: t[ranking.LATER]})
+
+    few = pd.concat([at(0.1, a=1, b=2, c=3), at(0.5, a=1, b=2, c=3), at(1.0, a=3, b=2, c=1)])
+    use(monkeypatch, table1=at(0.25, a=1, aa=9, b=2, c=3), budgets=few)
+    assert [e["effect"] for e in ranking.order_keeps_over_budgets("full")] == [1, 1]
+    assert [e["effect"] for e in ranking.gap_largest_at_ten("full")] == [0, 0]
+
+
 def test_statistics_are_taken_seed_by_seed(monkeypatch):
     """Means over seeds would agree (tau_b 1); seed 0 agrees, seed 1 is turned round, so that the mean is 0."""
     table = runs({"a": [(1, 10), (3, 1)], "b": [(2, 20), (2, 2)], "c": [(3, 30), (1, 3)]})
