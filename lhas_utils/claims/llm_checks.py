@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from ..analysis import difficulty_runs, grid, rises, runs, trajectory
 from ..analysis.agreement import decided, ordered_alike
 from ..analysis.gate import RISE
-from ..analysis.optimum import ESTIMATORS, optima
 from ..analysis.statistics import effect, related
 from ..runs import experiment
 from .contract import check
+from .optimum_checks import shifts
 
 DECIDED = ("now", "later")  # quantities of the common start
 CHEAP = {"branch": "SkillWorld", "text_branch": "small text model"}
@@ -29,35 +29,31 @@ def real_model_learns(profile: str, metric: str = "exact") -> list[dict]:
 
 
 def _grids(profile: str, column: str) -> Iterator[tuple]:
-    """Yield (family, values (S, N, D), levels) of the weak base's grids, equal steps."""
+    """Yield (family, values (S, N, D), sizes, levels) of the weak base's grids, equal steps."""
     table = difficulty_runs(profile, "llm_difficulty")
     for family in dict.fromkeys(table["skill"]) if len(table) else ():
-        values, _, _, levels = grid(table, column, skill=family)
-        yield family, values, levels
+        values, _, sizes, levels = grid(table, column, skill=family)
+        yield family, values, sizes, levels
 
 
 @check
 def real_generalization_falls(profile: str, metric: str = "exact") -> list[dict]:
     """F08: generalization gap at the smallest minus at the largest n, mean over levels, per family."""
     found = _grids(profile, f"generalization_{metric}")
-    return [effect((v[:, 0] - v[:, -1]).mean(1), name=f"{family}, smallest n - largest n") for family, v, _ in found]
+    return [effect((v[:, 0] - v[:, -1]).mean(1), name=f"{family}, smallest n - largest n") for family, v, *_ in found]
 
 
 @check
 def real_extrapolation_falls(profile: str, metric: str = "exact") -> list[dict]:
     """F09: extrapolation gap at the easiest minus at the hardest level, mean over n, per family."""
     found = _grids(profile, f"extrapolation_{metric}")
-    return [effect((v[:, :, 0] - v[:, :, -1]).mean(1), name=f"{family}, easiest - hardest") for family, v, _ in found]
+    return [effect((v[:, :, 0] - v[:, :, -1]).mean(1), name=f"{family}, easiest - hardest") for family, v, *_ in found]
 
 
 @check
 def real_optimum_moves(profile: str, metric: str = "exact") -> list[dict]:
-    """F10: best level at the largest minus at the smallest n, by both estimators, per family."""
-    return [
-        effect(optima(levels, v[:, -1], e) - optima(levels, v[:, 0], e), name=f"{family}, {e}")
-        for family, v, levels in _grids(profile, f"gain_{metric}")
-        for e in ESTIMATORS
-    ]
+    """F10: best level at the largest minus at the smallest n that gains, by both estimators, per family, as D04."""
+    return [part for one in _grids(profile, f"gain_{metric}") for part in shifts(*one)]
 
 
 @check

@@ -82,7 +82,7 @@ def _shift(values: np.ndarray, levels: list[int], estimator: str) -> np.ndarray:
     return optima(levels, values[:, -1], estimator) - optima(levels, values[:, 0], estimator)
 
 
-def _shifts(name: str, values: np.ndarray, sizes: list[int], levels: list[int]) -> list[dict]:
+def shifts(name: str, values: np.ndarray, sizes: list[int], levels: list[int]) -> list[dict]:
     """Return d*(largest n) - d*(smallest n) of the rows that gain, by each estimator; none with fewer than two rows."""
     asked = _gaining(values)
     if asked.sum() < 2:
@@ -134,7 +134,7 @@ def _inside(profile: str, metric: str, match: str) -> list[dict]:
 
 def _moves_with_n(profile: str, metric: str, match: str) -> list[dict]:
     """Return d*(largest n) - d*(smallest n) of `_shifts` per skill and estimator (weak base), in levels."""
-    return [e for one in _grids(profile, metric, match=match) for e in _shifts(*one)]
+    return [e for one in _grids(profile, metric, match=match) for e in shifts(*one)]
 
 
 def _moves_with_base(profile: str, metric: str, match: str) -> list[dict]:
@@ -191,7 +191,7 @@ def optimum_moves_with_base_epochs(profile: str, metric: str = "exact") -> list[
 def shift_survives_tokens(profile: str, metric: str = "exact") -> list[dict]:
     """D13: d*(largest n) - d*(smallest n) where every level has equal distinct and seen tokens (weak base, sort)."""
     ((_, *sort),) = _grids(profile, metric, match="tokens")
-    return _shifts("token-matched shift", *sort)
+    return shifts("token-matched shift", *sort)
 
 
 @check

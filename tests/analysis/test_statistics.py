@@ -150,6 +150,15 @@ def test_chance_is_that_of_scipys_permutation_test():
 def test_names_are_dealt_alike_in_all_seeds():
     a = np.tile(np.arange(4.0), (5, 1))
     assert stats.by_chance(a, a, stats.kendall) == pytest.approx(2 / 24), "not (1 / 24)^5: five seeds, one order"
+    two = [[1, 2, 3, 4], [1, 3, 2, 4]]
+    assert stats.by_chance(two, two, stats.kendall) == pytest.approx(2 / 24), "each seed with itself"
+
+
+def test_a_relation_needs_enough_seeds_and_enough_selectors():
+    eight = np.tile(np.arange(8.0), (2, 1))
+    assert stats.related(eight, eight, stats.kendall, "two seeds")["p"] == 0.5
+    three = np.tile(np.arange(3.0), (12, 1))
+    assert stats.related(three, three, stats.kendall, "three selectors")["p"] == pytest.approx(2 / 6)
 
 
 def test_rankings_without_any_relation_are_seldom_called_related():

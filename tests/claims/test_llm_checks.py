@@ -29,7 +29,7 @@ def test_gaps_and_optima_are_compared_at_the_ends(monkeypatch):
     rows = []
     for seed, n, d in product((0, 1), (8, 16), (1, 2, 3)):
         best = 1 if n == 8 else 2
-        rows.append((seed, n, d, 0.1 * d * (n == 8), -0.2 * d, -abs(d - best)))
+        rows.append((seed, n, d, 0.1 * d * (n == 8), -0.2 * d, 2 - abs(d - best)))
     columns = ["seed", "n", "d", "generalization_exact", "extrapolation_exact", "gain_exact"]
     table = pd.DataFrame(rows, columns=columns)
     table = table.assign(skill="x", base="weak", loss="sft", match="steps", trim="none")
@@ -40,6 +40,8 @@ def test_gaps_and_optima_are_compared_at_the_ends(monkeypatch):
     assert hard["effect"] == pytest.approx(0.4)
     cell, top = llm_checks.real_optimum_moves("full")
     assert cell["effect"] == 1 and top["effect"] == pytest.approx(1) and cell["n_seeds"] == 2
+    table["gain_exact"] -= 9
+    assert llm_checks.real_optimum_moves("full") == [], "where no level gains there is no best one"
 
 
 def test_decisions_are_counted_from_one_half(monkeypatch):
