@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from ..studies import TARGETS
-from .statistics import by_chance
+from .statistics import by_chance, pair_signs
 
 
 def r_squared(actual: ArrayLike, predicted: ArrayLike) -> float:
@@ -90,9 +90,7 @@ def ordered_alike(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     >>> float(ordered_alike([1, 2, 3], [1, 3, 2])), float(ordered_alike([1, 1], [1, 2]))
     (0.6666666666666666, 0.5)
     """
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    i, j = np.triu_indices(a.shape[-1], 1)
-    x, y = (np.sign(np.round(v[..., i] - v[..., j], 12)) for v in (a, b))  # a mean's rounding breaks no tie
+    x, y = (pair_signs(np.round(scores, 12)) for scores in (a, b))  # the rounding of a mean breaks no tie
     return ((1 + x * y) / 2).mean(-1)
 
 

@@ -70,12 +70,11 @@ def effect(values: ArrayLike, name: str, **more: object) -> dict:
 
 
 @lru_cache(maxsize=8)
-def pairings(k: int, seed: int = 0) -> np.ndarray:
+def pairings(k: int) -> np.ndarray:
     """Return orders of k things (P, k), the first as they are: all k! up to 8 things, beyond them `RESAMPLES` drawn."""
     if k <= 8:
         return np.array(list(permutations(range(k))))
-    drawn = np.random.default_rng(seed).permuted(np.tile(np.arange(k), (RESAMPLES, 1)), axis=1)
-    return np.vstack([np.arange(k), drawn])
+    return np.vstack([np.arange(k), np.random.default_rng(0).permuted(np.tile(np.arange(k), (RESAMPLES, 1)), axis=1)])
 
 
 def by_chance(a: ArrayLike, b: ArrayLike, relation: Callable[..., np.ndarray]) -> float:
@@ -280,18 +279,22 @@ def gap_null(k: int, draws: int = 100_000, seed: int = 0) -> np.ndarray:
 
     For k = 7 its mean is 8/21 = 0.381: chance alone gives a large gap.
     """
-    rng = np.random.default_rng(seed)
-    ranks = rng.permuted(np.tile(np.arange(k), (draws, 1)), axis=1)
+    ranks = np.random.default_rng(seed).permuted(np.tile(np.arange(k), (draws, 1)), axis=1)
     return abs(ranks - np.arange(k)).mean(1) / (k - 1)
 
 
+def pair_signs(scores: ArrayLike) -> np.ndarray:
+    """Return the sign of the difference of every pair of entries of score vectors (..., K), (..., K (K - 1) / 2)."""
+    scores = np.asarray(scores, float)
+    i, j = np.triu_indices(scores.shape[-1], 1)
+    return np.sign(scores[..., i] - scores[..., j])
+
+
 def kendall(a: ArrayLike, b: ArrayLike) -> np.ndarray:
-    """Return Kendall's tau_b of score vectors (..., K), in [-1, 1]: over pairs of entries, with x and y the signs of
-    their differences, sum x y / sqrt(sum x^2 sum y^2). NaN for a vector without any order.
+    """Return Kendall's tau_b of score vectors (..., K), in [-1, 1]: with x and y the `pair_signs` of both,
+    sum x y / sqrt(sum x^2 sum y^2). NaN for a vector without any order.
     """
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    i, j = np.triu_indices(a.shape[-1], 1)
-    x, y = np.sign(a[..., i] - a[..., j]), np.sign(b[..., i] - b[..., j])
+    x, y = pair_signs(a), pair_signs(b)
     with np.errstate(invalid="ignore"):
         return (x * y).sum(-1) / np.sqrt((x**2).sum(-1) * (y**2).sum(-1))
 

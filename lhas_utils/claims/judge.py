@@ -121,12 +121,13 @@ def _superlative(entry: dict) -> bool:
     return len(contrasts) > 2 and all({**c, "b": 0} == {**contrasts[0], "b": 0} for c in contrasts)
 
 
-def _power(e: Effect) -> str:
+def _power(part: Part) -> str:
     """Say what an undecided effect's seeds could see, and how many would narrow its interval to the smallest effect.
 
     Where the selectors are too few to tell a relation from chance, more seeds change nothing.
     """
-    if e.chance >= LEVEL:
+    e = part.effect
+    if part.p_holm >= LEVEL and e.p == e.chance:
         return f"{e.name}: chance over the selectors gives as much with p = {e.chance:.2g}, however many the seeds"
     half = (e.high - e.low) / 2
     text = f"power: {e.name} is known to +-{half:.2g} with {e.n_seeds} seeds"
@@ -147,7 +148,7 @@ def _note(claim: str, parts: list[Part], words: dict[str, str], lost: list[str])
         if entry["quantifier"] == "all" and reachable < LEVEL:
             notes.append(f"beats {of}" if _superlative(entry) else f"holds in {of} parts")
         notes.append("; ".join(f"{p.effect.name} {p.verdict}" for p in parts))
-    notes += [_power(p.effect) for p in parts if p.verdict == "INCONCLUSIVE" and not p.effect.censored]
+    notes += [_power(p) for p in parts if p.verdict == "INCONCLUSIVE" and not p.effect.censored]
     if reachable >= LEVEL and not few:
         best = f"p = {min(reachable, 1):.2g} at best with {len(parts)} parts"
         notes.append(f"underpowered: {parts[0].effect.n_seeds} seeds reach {best}")

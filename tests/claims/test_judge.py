@@ -174,6 +174,16 @@ def test_several_runs_of_a_seed_are_an_error_that_names_what_tells_them_apart(mo
     assert row["effect"] == pytest.approx(0.2) and row["part"] == "m: selector=a, steps=240 > selector=b, steps=240"
 
 
+def test_what_chance_over_the_selectors_leaves_open_no_seeds_would_tell():
+    def said(p, chance, p_holm):
+        return judge._power(judge.Part(Effect("tau_b", 0.5, 0.4, 0.6, 12, 0.01, p=p, chance=chance), p_holm, 1.0, ""))
+
+    assert said(0.3, 0.3, 0.3).endswith("gives as much with p = 0.3, however many the seeds")
+    assert said(0.03, 0.03, 0.06).endswith("p = 0.03, however many the seeds"), "Holm over two parts"
+    for seeds_decide in ((0.3, 0.03, 0.3), (0.01, 0.01, 0.02), (0.3, 0.0, 0.3)):
+        assert said(*seeds_decide).startswith("power: tau_b is known to +-0.1 with 12 seeds, about 1200 would")
+
+
 def test_holm_runs_over_the_contrasts_of_one_claim(monkeypatch):
     """Six seeds reach p = 2 / 2^6 = 0.031: enough for one contrast, not for two."""
     rng = np.random.default_rng(0)

@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 
 from lhas_utils import claims
+from lhas_utils.analysis import runs
+from lhas_utils.analysis.statistics import by_chance
+from lhas_utils.claims import ranking
 from lhas_utils.core import paths
 
 published = import_module("lhas_utils.claims.publish")
@@ -127,3 +130,13 @@ def test_verdicts_of_an_older_layout_are_named(judged, tmp_path):
         ValueError, match="claims.csv: expected the columns id, verdict, stands_on.*; got id, verdict; `make"
     ):
         claims.published_verdicts()
+
+
+@pytest.mark.parametrize("metric", ["exact", "nll", "accuracy"])
+def test_what_the_note_of_c29_says_of_the_selectors_but_alignment(metric):
+    table = runs("table1", "published", metric).query("selector != 'alignment'")
+    pearson, spearman = (
+        by_chance(*ranking._scores(table.assign(**ranks), "concentration", "forgetting"), ranking._pearson)
+        for ranks in ({}, {c: table.groupby("seed")[c].rank() for c in ("concentration", "forgetting")})
+    )
+    assert spearman < 0.05 < pearson
