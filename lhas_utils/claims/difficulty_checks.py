@@ -1,5 +1,7 @@
 """The checks of claims about slices, gaps, trimming, the bound and DFT: D06 .. D12, D11n, D14, D16 .. D18, D20.
 
+D08e, D09e and D10e ask for the gaps in the paper's design, equal epochs.
+
 Levels count from easy to hard; gains are exact match or nats, gaps failure rate or nats (arXiv:2605.12906). Every
 statistic is one value a seed. Levels and sizes are those of the runs.
 """
@@ -53,31 +55,64 @@ def hard_training_fails(profile: str, metric: str = "exact") -> list[dict]:
     ]
 
 
-def _gaps(profile: str, gap: str, metric: str, statistic: Callable[[np.ndarray], np.ndarray], name: str) -> list[dict]:
+def _gaps(profile: str, gap: str, metric: str, statistic: Callable, name: str, match: str = "steps") -> list[dict]:
     """Return the effect of a statistic of one gap (S, N, D) to one value per seed (S,), for each skill (weak base)."""
     runs, out = difficulty_runs(profile), []
-    for skill in dict.fromkeys(runs["skill"]):
-        values, *_ = grid(runs, f"{gap}_{metric}", skill=skill)
+    for skill in dict.fromkeys(runs.loc[runs["match"] == match, "skill"]):
+        values, *_ = grid(runs, f"{gap}_{metric}", skill=skill, match=match)
         out.append(effect(statistic(values), name=f"{skill}, {name}"))
     return out
+
+
+def _harder(values: np.ndarray) -> np.ndarray:
+    """Return the gap at the hardest minus at the easiest level, smallest n, per seed (S,)."""
+    return values[:, 0, -1] - values[:, 0, 0]
+
+
+def fewer(values: np.ndarray) -> np.ndarray:
+    """Return the gap (S, N, D) at the smallest minus at the largest n, mean over levels, per seed (S,)."""
+    return (values[:, 0] - values[:, -1]).mean(1)
+
+
+def easier(values: np.ndarray) -> np.ndarray:
+    """Return the gap (S, N, D) at the easiest minus at the hardest level, mean over n, per seed (S,)."""
+    return (values[:, :, 0] - values[:, :, -1]).mean(1)
 
 
 @check
 def generalization_rises(profile: str, metric: str = "exact") -> list[dict]:
     """D08: generalization gap at the hardest minus at the easiest level, smallest n, per skill."""
-    return _gaps(profile, "generalization", metric, lambda v: v[:, 0, -1] - v[:, 0, 0], "hardest - easiest")
+    return _gaps(profile, "generalization", metric, _harder, "hardest - easiest")
 
 
 @check
 def generalization_falls_with_n(profile: str, metric: str = "exact") -> list[dict]:
     """D09: generalization gap at the smallest minus at the largest n, mean over levels, per skill."""
-    return _gaps(profile, "generalization", metric, lambda v: (v[:, 0] - v[:, -1]).mean(1), "smallest n - largest n")
+    return _gaps(profile, "generalization", metric, fewer, "smallest n - largest n")
 
 
 @check
 def extrapolation_falls(profile: str, metric: str = "exact") -> list[dict]:
     """D10: extrapolation gap at the easiest minus at the hardest level, mean over n, per skill."""
-    return _gaps(profile, "extrapolation", metric, lambda v: (v[:, :, 0] - v[:, :, -1]).mean(1), "easiest - hardest")
+    return _gaps(profile, "extrapolation", metric, easier, "easiest - hardest")
+
+
+@check
+def generalization_rises_epochs(profile: str, metric: str = "exact") -> list[dict]:
+    """D08e: as D08 where the number of epochs is fixed, the paper's design."""
+    return _gaps(profile, "generalization", metric, _harder, "hardest - easiest", "epochs")
+
+
+@check
+def generalization_falls_epochs(profile: str, metric: str = "exact") -> list[dict]:
+    """D09e: as D09 where the number of epochs is fixed, the paper's design."""
+    return _gaps(profile, "generalization", metric, fewer, "smallest n - largest n", "epochs")
+
+
+@check
+def extrapolation_falls_epochs(profile: str, metric: str = "exact") -> list[dict]:
+    """D10e: as D10 where the number of epochs is fixed, the paper's design."""
+    return _gaps(profile, "extrapolation", metric, easier, "easiest - hardest", "epochs")
 
 
 @check

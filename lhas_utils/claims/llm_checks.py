@@ -1,5 +1,7 @@
 """The checks of claims F01 and F08 to F12: the real model's gate, its difficulty study, and what a toy world tells.
 
+F08e, F09e and F10e ask the same of equal epochs, which the first family has.
+
 Every statistic is one value a seed of the real model.
 """
 
@@ -11,6 +13,7 @@ from ..analysis.gate import RISE
 from ..analysis.statistics import effect, related
 from ..runs import experiment
 from .contract import check
+from .difficulty_checks import easier, fewer
 from .optimum_checks import shifts
 
 DECIDED = ("now", "later")  # quantities of the common start
@@ -28,32 +31,62 @@ def real_model_learns(profile: str, metric: str = "exact") -> list[dict]:
     return [effect(gains[name] - RISE, name=f"{name}: rise - {RISE}", smallest=0.0) for name in gains]
 
 
-def _grids(profile: str, column: str) -> Iterator[tuple]:
-    """Yield (family, values (S, N, D), sizes, levels) of the weak base's grids, equal steps."""
+def _grids(profile: str, column: str, match: str = "steps") -> Iterator[tuple]:
+    """Yield (family, values (S, N, D), sizes, levels) of the weak base's grids."""
     table = difficulty_runs(profile, "llm_difficulty")
-    for family in dict.fromkeys(table["skill"]) if len(table) else ():
-        values, _, sizes, levels = grid(table, column, skill=family)
+    for family in dict.fromkeys(table.loc[table["match"] == match, "skill"]) if len(table) else ():
+        values, _, sizes, levels = grid(table, column, skill=family, match=match)
         yield family, values, sizes, levels
+
+
+def _falls(profile: str, metric: str, match: str) -> list[dict]:
+    found = _grids(profile, f"generalization_{metric}", match)
+    return [effect(fewer(values), name=f"{family}, smallest n - largest n") for family, values, *_ in found]
+
+
+def _narrows(profile: str, metric: str, match: str) -> list[dict]:
+    found = _grids(profile, f"extrapolation_{metric}", match)
+    return [effect(easier(values), name=f"{family}, easiest - hardest") for family, values, *_ in found]
+
+
+def _moves(profile: str, metric: str, match: str) -> list[dict]:
+    return [part for one in _grids(profile, f"gain_{metric}", match) for part in shifts(*one)]
 
 
 @check
 def real_generalization_falls(profile: str, metric: str = "exact") -> list[dict]:
-    """F08: generalization gap at the smallest minus at the largest n, mean over levels, per family."""
-    found = _grids(profile, f"generalization_{metric}")
-    return [effect((v[:, 0] - v[:, -1]).mean(1), name=f"{family}, smallest n - largest n") for family, v, *_ in found]
+    """F08: generalization gap at the smallest minus at the largest n, mean over levels, per family, as D09."""
+    return _falls(profile, metric, "steps")
 
 
 @check
 def real_extrapolation_falls(profile: str, metric: str = "exact") -> list[dict]:
-    """F09: extrapolation gap at the easiest minus at the hardest level, mean over n, per family."""
-    found = _grids(profile, f"extrapolation_{metric}")
-    return [effect((v[:, :, 0] - v[:, :, -1]).mean(1), name=f"{family}, easiest - hardest") for family, v, *_ in found]
+    """F09: extrapolation gap at the easiest minus at the hardest level, mean over n, per family, as D10."""
+    return _narrows(profile, metric, "steps")
 
 
 @check
 def real_optimum_moves(profile: str, metric: str = "exact") -> list[dict]:
     """F10: best level at the largest minus at the smallest n that gains, by both estimators, per family, as D04."""
-    return [part for one in _grids(profile, f"gain_{metric}") for part in shifts(*one)]
+    return _moves(profile, metric, "steps")
+
+
+@check
+def real_generalization_falls_epochs(profile: str, metric: str = "exact") -> list[dict]:
+    """F08e: as F08 where the number of epochs is fixed, the paper's design."""
+    return _falls(profile, metric, "epochs")
+
+
+@check
+def real_extrapolation_falls_epochs(profile: str, metric: str = "exact") -> list[dict]:
+    """F09e: as F09 where the number of epochs is fixed, the paper's design."""
+    return _narrows(profile, metric, "epochs")
+
+
+@check
+def real_optimum_moves_epochs(profile: str, metric: str = "exact") -> list[dict]:
+    """F10e: as F10 where the number of epochs is fixed, the paper's design."""
+    return _moves(profile, metric, "epochs")
 
 
 @check

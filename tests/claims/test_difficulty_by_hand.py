@@ -51,7 +51,8 @@ def planted() -> pd.DataFrame:
         for skill, base, d, n in product(SKILLS, BASES, LEVELS, SIZES):
             run(gain(d, n, base), gap(d, n), 0.001 * log2(n) - 0.03 * d, seed=seed, skill=skill, base=base, d=d, n=n)
         for base, d, n in product(BASES, LEVELS, (128, 2048)):
-            run(gain(d, n, base), **sort | {"base": base}, d=d, n=n, match="epochs")
+            few = 0.05 - 0.01 * (d - 3) if n == 128 else 0.02 * (d - 3)
+            run(gain(d, n, base), few, -0.02 * d, **sort | {"base": base}, d=d, n=n, match="epochs")
         for d, n in product(LEVELS, (32, 2048)):
             run(1 - (d - (4.5 if n == 32 else 6.25)) ** 2, **sort, d=d, n=n, match="tokens")
         for (lr, part), d, n in product(((LR, 1.0), (DFT_LR, 0.5)), (3, 10), (32, 2048)):
@@ -132,6 +133,9 @@ EXACT = {
     "generalization_rises": dict.fromkeys(SKILLS, 0.14),
     "generalization_falls_with_n": dict.fromkeys(SKILLS, 0.03 + 0.01 * 3.2),
     "extrapolation_falls": dict.fromkeys(SKILLS, 0.21),
+    "generalization_rises_epochs": {"sort": -0.07},
+    "generalization_falls_epochs": {"sort": (0.05 - 0.01 * 3.2) - 0.02 * 3.2},
+    "extrapolation_falls_epochs": {"sort": 0.14},
     "extrapolation_ignores_n": dict.fromkeys(SKILLS, 0.21 - 0.006),
     "extrapolation_hardly_moves": dict.fromkeys(SKILLS, 0.05 - 0.006),
     "trimming": {"small hardest": 0.1, "small easiest": 0.2, "large hardest": 0.3, "large easiest": 0.4},
@@ -145,7 +149,8 @@ IN_NATS = {  # check -> what its exact effects become in nats; a place of an opt
     **dict.fromkeys(("grows_with_n", "saturates", "interior_optimum", "interior_optimum_epochs", "trimming"), 3),
     **dict.fromkeys(("dft_wins_on_hard", "sft_overtakes"), 3),
     **dict.fromkeys(("generalization_rises", "generalization_falls_with_n", "dft_smaller_gap"), 10),
-    **dict.fromkeys(("extrapolation_falls", "extrapolation_ignores_n"), 10),
+    **dict.fromkeys(("extrapolation_falls", "extrapolation_ignores_n", "extrapolation_falls_epochs"), 10),
+    **dict.fromkeys(("generalization_rises_epochs", "generalization_falls_epochs"), 10),
     "easy_saturates_earlier": 3,
 }
 OTHERS_IN_NATS = {"easy_training_fails": [0.5, 0.5, 5 * 0.5 / 9], "hard_training_fails": [1.0, 1.0]}

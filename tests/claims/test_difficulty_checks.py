@@ -60,7 +60,7 @@ def test_every_check_runs_on_made_up_runs(monkeypatch):
     mine = {
         name: c for m in (difficulty_checks, optimum_checks) for name, c in vars(m).items() if name in claims.CHECKS
     }
-    assert len(mine) == 26
+    assert len(mine) == 29
     for (name, check), metric in product(mine.items(), ("exact", "nll")):
         found = check("smoke", metric)
         for effect in found if isinstance(found, list) else [found]:

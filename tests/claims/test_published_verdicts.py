@@ -55,7 +55,7 @@ def test_every_published_figure_lists_the_claims_whose_evidence_it_shows():
 def test_a_verdict_comes_out_of_the_published_rows_again(claim):
     table, parts = claims.verdicts("published", [claim])
     for name, judged in (("claims.csv", table.round(4)), ("claim_parts.csv", parts.round(6))):
-        kept = [x for x in (paths.data("full") / name).read_text().splitlines() if x.startswith(claim)]
+        kept = [x for x in (paths.data("full") / name).read_text().splitlines() if x.startswith(f"{claim},")]
         assert judged.to_csv(index=False).splitlines()[1:] == kept
 
 
