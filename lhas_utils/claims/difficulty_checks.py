@@ -17,6 +17,7 @@ from ..runs import DFT_LR, LR
 from ..studies import CLIP
 from ..worlds import LEVEL_WORLDS
 from .contract import check
+from .optimum_checks import grids
 
 HARDLY = {"exact": 0.05, "nll": 0.1}  # a change of a gap that does not matter: failure rate, nats
 
@@ -55,13 +56,18 @@ def hard_training_fails(profile: str, metric: str = "exact") -> list[dict]:
     ]
 
 
-def _gaps(profile: str, gap: str, metric: str, statistic: Callable, name: str, match: str = "steps") -> list[dict]:
+def gaps(
+    profile: str,
+    gap: str,
+    metric: str,
+    statistic: Callable,
+    part: str,
+    match: str = "steps",
+    experiment: str = "difficulty",
+) -> list[dict]:
     """Return the effect of a statistic of one gap (S, N, D) to one value per seed (S,), for each skill (weak base)."""
-    runs, out = difficulty_runs(profile), []
-    for skill in dict.fromkeys(runs.loc[runs["match"] == match, "skill"]):
-        values, *_ = grid(runs, f"{gap}_{metric}", skill=skill, match=match)
-        out.append(effect(statistic(values), name=f"{skill}, {name}"))
-    return out
+    found = grids(profile, f"{gap}_{metric}", match=match, experiment=experiment)
+    return [effect(statistic(values), name=f"{skill}, {part}") for skill, values, *_ in found]
 
 
 def _harder(values: np.ndarray) -> np.ndarray:
@@ -82,37 +88,37 @@ def easier(values: np.ndarray) -> np.ndarray:
 @check
 def generalization_rises(profile: str, metric: str = "exact") -> list[dict]:
     """D08: generalization gap at the hardest minus at the easiest level, smallest n, per skill."""
-    return _gaps(profile, "generalization", metric, _harder, "hardest - easiest")
+    return gaps(profile, "generalization", metric, _harder, "hardest - easiest")
 
 
 @check
 def generalization_falls_with_n(profile: str, metric: str = "exact") -> list[dict]:
     """D09: generalization gap at the smallest minus at the largest n, mean over levels, per skill."""
-    return _gaps(profile, "generalization", metric, fewer, "smallest n - largest n")
+    return gaps(profile, "generalization", metric, fewer, "smallest n - largest n")
 
 
 @check
 def extrapolation_falls(profile: str, metric: str = "exact") -> list[dict]:
     """D10: extrapolation gap at the easiest minus at the hardest level, mean over n, per skill."""
-    return _gaps(profile, "extrapolation", metric, easier, "easiest - hardest")
+    return gaps(profile, "extrapolation", metric, easier, "easiest - hardest")
 
 
 @check
 def generalization_rises_epochs(profile: str, metric: str = "exact") -> list[dict]:
     """D08e: as D08 where the number of epochs is fixed, the paper's design."""
-    return _gaps(profile, "generalization", metric, _harder, "hardest - easiest", "epochs")
+    return gaps(profile, "generalization", metric, _harder, "hardest - easiest", "epochs")
 
 
 @check
 def generalization_falls_epochs(profile: str, metric: str = "exact") -> list[dict]:
     """D09e: as D09 where the number of epochs is fixed, the paper's design."""
-    return _gaps(profile, "generalization", metric, fewer, "smallest n - largest n", "epochs")
+    return gaps(profile, "generalization", metric, fewer, "smallest n - largest n", "epochs")
 
 
 @check
 def extrapolation_falls_epochs(profile: str, metric: str = "exact") -> list[dict]:
     """D10e: as D10 where the number of epochs is fixed, the paper's design."""
-    return _gaps(profile, "extrapolation", metric, easier, "easiest - hardest", "epochs")
+    return gaps(profile, "extrapolation", metric, easier, "easiest - hardest", "epochs")
 
 
 @check
@@ -122,7 +128,7 @@ def extrapolation_ignores_n(profile: str, metric: str = "exact") -> list[dict]:
     def excess(v):
         return abs(v[:, :, 0] - v[:, :, -1]).mean(1) - abs(v[:, 0] - v[:, -1]).mean(1)
 
-    return _gaps(profile, "extrapolation", metric, excess, "|over levels| - |over n|")
+    return gaps(profile, "extrapolation", metric, excess, "|over levels| - |over n|")
 
 
 @check
@@ -132,7 +138,7 @@ def extrapolation_hardly_moves(profile: str, metric: str = "exact") -> list[dict
     def spare(v):
         return HARDLY[metric] - abs(v[:, 0] - v[:, -1]).mean(1)
 
-    return _gaps(profile, "extrapolation", metric, spare, f"{HARDLY[metric]} - |over n|")
+    return gaps(profile, "extrapolation", metric, spare, f"{HARDLY[metric]} - |over n|")
 
 
 @check

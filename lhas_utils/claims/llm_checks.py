@@ -5,17 +5,16 @@ F08e, F09e and F10e ask the same of equal epochs, which the first family has.
 Every statistic is one value a seed of the real model.
 """
 
-from collections.abc import Iterator
-
-from ..analysis import difficulty_runs, grid, rises, runs, trajectory
+from ..analysis import rises, runs, trajectory
 from ..analysis.agreement import decided, ordered_alike
 from ..analysis.gate import RISE
 from ..analysis.statistics import effect, related
 from ..runs import experiment
 from .contract import check
-from .difficulty_checks import easier, fewer
-from .optimum_checks import shifts
+from .difficulty_checks import easier, fewer, gaps
+from .optimum_checks import moves_with_n
 
+LEVELS = "llm_difficulty"
 DECIDED = ("now", "later")  # quantities of the common start
 CHEAP = {"branch": "SkillWorld", "text_branch": "small text model"}
 
@@ -31,62 +30,40 @@ def real_model_learns(profile: str, metric: str = "exact") -> list[dict]:
     return [effect(gains[name] - RISE, name=f"{name}: rise - {RISE}", smallest=0.0) for name in gains]
 
 
-def _grids(profile: str, column: str, match: str = "steps") -> Iterator[tuple]:
-    """Yield (family, values (S, N, D), sizes, levels) of the weak base's grids."""
-    table = difficulty_runs(profile, "llm_difficulty")
-    for family in dict.fromkeys(table.loc[table["match"] == match, "skill"]) if len(table) else ():
-        values, _, sizes, levels = grid(table, column, skill=family, match=match)
-        yield family, values, sizes, levels
-
-
-def _falls(profile: str, metric: str, match: str) -> list[dict]:
-    found = _grids(profile, f"generalization_{metric}", match)
-    return [effect(fewer(values), name=f"{family}, smallest n - largest n") for family, values, *_ in found]
-
-
-def _narrows(profile: str, metric: str, match: str) -> list[dict]:
-    found = _grids(profile, f"extrapolation_{metric}", match)
-    return [effect(easier(values), name=f"{family}, easiest - hardest") for family, values, *_ in found]
-
-
-def _moves(profile: str, metric: str, match: str) -> list[dict]:
-    return [part for one in _grids(profile, f"gain_{metric}", match) for part in shifts(*one)]
-
-
 @check
 def real_generalization_falls(profile: str, metric: str = "exact") -> list[dict]:
     """F08: generalization gap at the smallest minus at the largest n, mean over levels, per family, as D09."""
-    return _falls(profile, metric, "steps")
+    return gaps(profile, "generalization", metric, fewer, "smallest n - largest n", experiment=LEVELS)
 
 
 @check
 def real_extrapolation_falls(profile: str, metric: str = "exact") -> list[dict]:
     """F09: extrapolation gap at the easiest minus at the hardest level, mean over n, per family, as D10."""
-    return _narrows(profile, metric, "steps")
+    return gaps(profile, "extrapolation", metric, easier, "easiest - hardest", experiment=LEVELS)
 
 
 @check
 def real_optimum_moves(profile: str, metric: str = "exact") -> list[dict]:
     """F10: best level at the largest minus at the smallest n that gains, by both estimators, per family, as D04."""
-    return _moves(profile, metric, "steps")
+    return moves_with_n(profile, metric, "steps", LEVELS)
 
 
 @check
 def real_generalization_falls_epochs(profile: str, metric: str = "exact") -> list[dict]:
     """F08e: as F08 where the number of epochs is fixed, the paper's design."""
-    return _falls(profile, metric, "epochs")
+    return gaps(profile, "generalization", metric, fewer, "smallest n - largest n", "epochs", LEVELS)
 
 
 @check
 def real_extrapolation_falls_epochs(profile: str, metric: str = "exact") -> list[dict]:
     """F09e: as F09 where the number of epochs is fixed, the paper's design."""
-    return _narrows(profile, metric, "epochs")
+    return gaps(profile, "extrapolation", metric, easier, "easiest - hardest", "epochs", LEVELS)
 
 
 @check
 def real_optimum_moves_epochs(profile: str, metric: str = "exact") -> list[dict]:
     """F10e: as F10 where the number of epochs is fixed, the paper's design."""
-    return _moves(profile, metric, "epochs")
+    return moves_with_n(profile, metric, "epochs", LEVELS)
 
 
 @check

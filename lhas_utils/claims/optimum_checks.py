@@ -21,11 +21,15 @@ from ..studies import BASES
 from .contract import check
 
 
-def _grids(profile: str, metric: str, base: str = "weak", match: str = "steps") -> Iterator[tuple]:
-    """Yield (skill, gains (S, N, D), sizes, levels) of every skill's grid."""
-    runs = difficulty_runs(profile)
+def grids(
+    profile: str, column: str, base: str = "weak", match: str = "steps", experiment: str = "difficulty"
+) -> Iterator[tuple]:
+    """Yield (skill, values (S, N, D), sizes, levels) of a column of `difficulty_runs`; nothing without runs."""
+    runs = difficulty_runs(profile, experiment)
+    if not len(runs):
+        return
     for skill in dict.fromkeys(runs.loc[(runs["match"] == match) & (runs["base"] == base), "skill"]):
-        values, _, sizes, levels = grid(runs, f"gain_{metric}", skill=skill, base=base, match=match)
+        values, _, sizes, levels = grid(runs, column, skill=skill, base=base, match=match)
         yield skill, values, sizes, levels
 
 
@@ -82,7 +86,7 @@ def _shift(values: np.ndarray, levels: list[int], estimator: str) -> np.ndarray:
     return optima(levels, values[:, -1], estimator) - optima(levels, values[:, 0], estimator)
 
 
-def shifts(name: str, values: np.ndarray, sizes: list[int], levels: list[int]) -> list[dict]:
+def _shifts(name: str, values: np.ndarray, sizes: list[int], levels: list[int]) -> list[dict]:
     """Return d*(largest n) - d*(smallest n) of the rows that gain, by each estimator; none with fewer than two rows."""
     asked = _gaining(values)
     if asked.sum() < 2:
@@ -107,14 +111,17 @@ def gains_at_all(profile: str, metric: str = "exact") -> list[dict]:
 def grows_with_n(profile: str, metric: str = "exact") -> list[dict]:
     """D01: gain at the largest minus at the smallest n, mean over levels, per skill (weak base)."""
     name = "{}, gain(largest n) - gain(smallest n)"
-    return [effect((v[:, -1] - v[:, 0]).mean(1), name=name.format(skill)) for skill, v, *_ in _grids(profile, metric)]
+    return [
+        effect((v[:, -1] - v[:, 0]).mean(1), name=name.format(skill))
+        for skill, v, *_ in grids(profile, f"gain_{metric}")
+    ]
 
 
 @check
 def saturates(profile: str, metric: str = "exact") -> list[dict]:
     """D02: increment of the gain per doubling of n in the first step of the n grid minus in the last, if it has two."""
     out = []
-    for skill, values, sizes, _ in _grids(profile, metric):
+    for skill, values, sizes, _ in grids(profile, f"gain_{metric}"):
         if len(sizes) < 3:
             continue
         rate = np.diff(values.mean(2), axis=1) / np.diff(np.log2(sizes))
@@ -125,16 +132,16 @@ def saturates(profile: str, metric: str = "exact") -> list[dict]:
 def _inside(profile: str, metric: str, match: str) -> list[dict]:
     """Return gain at the best level, chosen on the other seeds, minus at each end, largest n, per skill (weak base)."""
     out = []
-    for skill, values, *_ in _grids(profile, metric, match=match):
+    for skill, values, *_ in grids(profile, f"gain_{metric}", match=match):
         both = held_out_optimum(values[:, -1])
         ends = enumerate(("easiest", "hardest"))
         out += [_effect(both[:, k], f"{skill}, best - {end}", both[:, k] == 0, end) for k, end in ends]
     return out
 
 
-def _moves_with_n(profile: str, metric: str, match: str) -> list[dict]:
+def moves_with_n(profile: str, metric: str, match: str, experiment: str = "difficulty") -> list[dict]:
     """Return d*(largest n) - d*(smallest n) of `_shifts` per skill and estimator (weak base), in levels."""
-    return [e for one in _grids(profile, metric, match=match) for e in shifts(*one)]
+    return [e for one in grids(profile, f"gain_{metric}", match=match, experiment=experiment) for e in _shifts(*one)]
 
 
 def _moves_with_base(profile: str, metric: str, match: str) -> list[dict]:
@@ -142,7 +149,7 @@ def _moves_with_base(profile: str, metric: str, match: str) -> list[dict]:
 
     Over the n at which some level gains with either base; a skill without any is left out.
     """
-    weak, strong = (_grids(profile, metric, base, match) for base in BASES)
+    weak, strong = (grids(profile, f"gain_{metric}", base, match) for base in BASES)
     out = []
     for (skill, w, sizes, levels), (_, s, *_) in zip(weak, strong):
         if (asked := _gaining(w) & _gaining(s)).any():
@@ -160,7 +167,7 @@ def interior_optimum(profile: str, metric: str = "exact") -> list[dict]:
 @check
 def optimum_moves_with_n(profile: str, metric: str = "exact") -> list[dict]:
     """D04: d*(largest n) - d*(smallest n) of the n at which some level gains, per skill and estimator (weak base)."""
-    return _moves_with_n(profile, metric, "steps")
+    return moves_with_n(profile, metric, "steps")
 
 
 @check
@@ -178,7 +185,7 @@ def interior_optimum_epochs(profile: str, metric: str = "exact") -> list[dict]:
 @check
 def optimum_moves_with_n_epochs(profile: str, metric: str = "exact") -> list[dict]:
     """D04e: as D04 where the number of epochs is fixed, the paper's design."""
-    return _moves_with_n(profile, metric, "epochs")
+    return moves_with_n(profile, metric, "epochs")
 
 
 @check
@@ -190,8 +197,8 @@ def optimum_moves_with_base_epochs(profile: str, metric: str = "exact") -> list[
 @check
 def shift_survives_tokens(profile: str, metric: str = "exact") -> list[dict]:
     """D13: d*(largest n) - d*(smallest n) where every level has equal distinct and seen tokens (weak base, sort)."""
-    ((_, *sort),) = _grids(profile, metric, match="tokens")
-    return shifts("token-matched shift", *sort)
+    ((_, *sort),) = grids(profile, f"gain_{metric}", match="tokens")
+    return _shifts("token-matched shift", *sort)
 
 
 @check

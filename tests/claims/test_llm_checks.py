@@ -5,7 +5,7 @@ from itertools import product
 import pandas as pd
 import pytest
 
-from lhas_utils.claims import CHECKS, contract, llm_checks
+from lhas_utils.claims import CHECKS, contract, llm_checks, optimum_checks
 from lhas_utils.runs import LLM
 
 MINE = [name for name, function in CHECKS.items() if function.__module__ == llm_checks.__name__]
@@ -33,7 +33,7 @@ def test_gaps_and_optima_are_compared_at_the_ends(monkeypatch):
     columns = ["seed", "n", "d", "generalization_exact", "extrapolation_exact", "gain_exact"]
     table = pd.DataFrame(rows, columns=columns)
     table = table.assign(skill="x", base="weak", loss="sft", match="steps", trim="none")
-    monkeypatch.setattr(llm_checks, "difficulty_runs", lambda profile, name: table)
+    monkeypatch.setattr(optimum_checks, "difficulty_runs", lambda profile, name: table)
     (falls,) = llm_checks.real_generalization_falls("full")
     assert falls["effect"] == pytest.approx(0.2) and falls["name"] == "x, smallest n - largest n"
     (hard,) = llm_checks.real_extrapolation_falls("full")
@@ -43,7 +43,7 @@ def test_gaps_and_optima_are_compared_at_the_ends(monkeypatch):
     assert llm_checks.real_generalization_falls_epochs("full") == [], "no run has equal epochs"
     apart = pd.concat([table, table.assign(skill="y", match="epochs", gain_exact=-table["gain_exact"] + 3)])
     apart.loc[apart["match"] == "epochs", ["generalization_exact", "extrapolation_exact"]] *= -2
-    monkeypatch.setattr(llm_checks, "difficulty_runs", lambda profile, name: apart)
+    monkeypatch.setattr(optimum_checks, "difficulty_runs", lambda profile, name: apart)
     (falls,) = llm_checks.real_generalization_falls_epochs("full")
     assert falls["effect"] == pytest.approx(-0.4) and falls["name"] == "y, smallest n - largest n"
     (hard,) = llm_checks.real_extrapolation_falls_epochs("full")
@@ -52,7 +52,7 @@ def test_gaps_and_optima_are_compared_at_the_ends(monkeypatch):
     assert cell["effect"] == -2 and cell["name"].startswith("y, ")
     (falls,) = llm_checks.real_generalization_falls("full")
     assert falls["effect"] == pytest.approx(0.2), "runs of equal epochs are no runs of equal steps"
-    monkeypatch.setattr(llm_checks, "difficulty_runs", lambda profile, name: table)
+    monkeypatch.setattr(optimum_checks, "difficulty_runs", lambda profile, name: table)
     table["gain_exact"] -= 9
     assert llm_checks.real_optimum_moves("full") == [], "where no level gains there is no best one"
 
