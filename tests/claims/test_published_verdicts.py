@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from lhas_utils import claims
-from lhas_utils.analysis import runs
-from lhas_utils.analysis.statistics import by_chance
+from lhas_utils.analysis import difficulty_runs, grid, runs
+from lhas_utils.analysis.statistics import by_chance, interval
 from lhas_utils.claims import ranking
 from lhas_utils.core import paths
 
@@ -51,7 +51,7 @@ def test_every_published_figure_lists_the_claims_whose_evidence_it_shows():
         assert set(claims.shown_in(side["figure"])) <= set(side["claims"]), path.name
 
 
-@pytest.mark.parametrize("claim", ["C25", "C31", "T04", "Q05", "X01", "D08", "D23"])
+@pytest.mark.parametrize("claim", ["C25", "C31", "T04", "Q05", "X01", "D08", "D08e", "D23"])
 def test_a_verdict_comes_out_of_the_published_rows_again(claim):
     table, parts = claims.verdicts("published", [claim])
     for name, judged in (("claims.csv", table.round(4)), ("claim_parts.csv", parts.round(6))):
@@ -140,3 +140,11 @@ def test_what_the_note_of_c29_says_of_the_selectors_but_alignment(metric):
         for ranks in ({}, {c: table.groupby("seed")[c].rank() for c in ("concentration", "forgetting")})
     )
     assert spearman < 0.05 < pearson
+
+
+@pytest.mark.parametrize("metric", ["exact", "nll"])
+def test_what_the_note_of_d08e_says_of_the_strong_base(metric):
+    found = difficulty_runs("published")
+    gap, *_ = grid(found, f"generalization_{metric}", base="strong", match="epochs")
+    weak, strong = (grid(found, f"train_{metric}", base=base, match="epochs")[0] for base in ("weak", "strong"))
+    assert interval(gap[:, 0, -1] - gap[:, 0, 0])[1] > 0 and interval((weak - strong)[:, 0].mean(1))[1] > 0
