@@ -4,8 +4,6 @@ Where fine-tuning harms at every level, the best difficulty is the one that harm
 learnt from few examples as well as any other, the levels end too early and every optimum is censored at their edge.
 """
 
-from itertools import product
-
 import numpy as np
 import pandas as pd
 
@@ -55,7 +53,7 @@ def difficulty_gate(rows: pd.DataFrame) -> pd.DataFrame:
     if not len(rows):
         raise ValueError("difficulty_gate: expected rows of the difficulty study; got none")
     out = []
-    for skill, base in product(dict.fromkeys(rows["skill"]), dict.fromkeys(rows["base"])):
+    for skill, base in rows[["skill", "base"]].drop_duplicates().itertuples(index=False):
         rise, gains = own_rise(rows, skill, base), best_gain(rows, skill, base)
         gain, low, high = interval(gains)
         passes = bool(rise.mean() >= RISE and low > 0)

@@ -70,7 +70,7 @@ def gaps(
     return [effect(statistic(values), name=f"{skill}, {part}") for skill, values, *_ in found]
 
 
-def _harder(values: np.ndarray) -> np.ndarray:
+def harder(values: np.ndarray) -> np.ndarray:
     """Return the gap at the hardest minus at the easiest level, smallest n, per seed (S,)."""
     return values[:, 0, -1] - values[:, 0, 0]
 
@@ -88,7 +88,7 @@ def easier(values: np.ndarray) -> np.ndarray:
 @check
 def generalization_rises(profile: str, metric: str = "exact") -> list[dict]:
     """D08: generalization gap at the hardest minus at the easiest level, smallest n, per skill."""
-    return gaps(profile, "generalization", metric, _harder, "hardest - easiest")
+    return gaps(profile, "generalization", metric, harder, "hardest - easiest")
 
 
 @check
@@ -106,7 +106,7 @@ def extrapolation_falls(profile: str, metric: str = "exact") -> list[dict]:
 @check
 def generalization_rises_epochs(profile: str, metric: str = "exact") -> list[dict]:
     """D08e: as D08 where the number of epochs is fixed, the paper's design."""
-    return gaps(profile, "generalization", metric, _harder, "hardest - easiest", "epochs")
+    return gaps(profile, "generalization", metric, harder, "hardest - easiest", "epochs")
 
 
 @check

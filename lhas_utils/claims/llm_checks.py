@@ -1,6 +1,6 @@
-"""The checks of claims F01 and F08 to F12: the real model's gate, its difficulty study, and what a toy world tells.
+"""The checks of claims F01, F08 to F12, F15 and F16: the real model's gates, difficulty, and what a toy world tells.
 
-F08e, F09e and F10e ask the same of equal epochs, which the first family has.
+F08e, F09e, F10e and F16e ask the same of equal epochs, which the first family has.
 
 Every statistic is one value a seed of the real model.
 """
@@ -11,8 +11,8 @@ from ..analysis.gate import RISE
 from ..analysis.statistics import effect, related
 from ..runs import experiment
 from .contract import check
-from .difficulty_checks import easier, fewer, gaps
-from .optimum_checks import moves_with_n
+from .difficulty_checks import easier, fewer, gaps, harder
+from .optimum_checks import moves_with_n, teaches
 
 LEVELS = "llm_difficulty"
 DECIDED = ("now", "later")  # quantities of the common start
@@ -64,6 +64,24 @@ def real_extrapolation_falls_epochs(profile: str, metric: str = "exact") -> list
 def real_optimum_moves_epochs(profile: str, metric: str = "exact") -> list[dict]:
     """F10e: as F10 where the number of epochs is fixed, the paper's design."""
     return moves_with_n(profile, metric, "epochs", LEVELS)
+
+
+@check
+def real_levels_teach(profile: str, metric: str = "exact") -> list[dict]:
+    """F15: the gate of the difficulty study, per family and base, as D00."""
+    return teaches(profile, LEVELS)
+
+
+@check
+def real_generalization_rises(profile: str, metric: str = "exact") -> list[dict]:
+    """F16: generalization gap at the hardest minus at the easiest level, smallest n, per family, as D08."""
+    return gaps(profile, "generalization", metric, harder, "hardest - easiest", experiment=LEVELS)
+
+
+@check
+def real_generalization_rises_epochs(profile: str, metric: str = "exact") -> list[dict]:
+    """F16e: as F16 where the number of epochs is fixed, the paper's design."""
+    return gaps(profile, "generalization", metric, harder, "hardest - easiest", "epochs", LEVELS)
 
 
 @check

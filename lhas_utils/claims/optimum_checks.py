@@ -95,16 +95,22 @@ def _shifts(name: str, values: np.ndarray, sizes: list[int], levels: list[int]) 
     return _both(lambda how: _shift(rows, levels, how), _kept(name, sizes, asked), rows[:, [0, -1]])
 
 
+def teaches(profile: str, experiment: str = "difficulty") -> list[dict]:
+    """Return the rise at the trained level where it is least and the gain of the best cell, per skill and base."""
+    rows, out = difficulty_rows(profile, experiment), []
+    if not len(rows):
+        return out
+    for skill, base in rows[["skill", "base"]].drop_duplicates().itertuples(index=False):
+        name = f"{skill}, {base} base"
+        out.append(effect(own_rise(rows, skill, base), name=f"{name}, own level", smallest=RISE))
+        out.append(effect(best_gain(rows, skill, base), name=f"{name}, best cell"))
+    return out
+
+
 @check
 def gains_at_all(profile: str, metric: str = "exact") -> list[dict]:
-    """D00: rise at the trained level where it is least minus `RISE`, and the gain of the best cell, per grid."""
-    rows, out = difficulty_rows(profile), []
-    for skill in dict.fromkeys(rows["skill"]):
-        for base in BASES:
-            name, rise = f"{skill}, {base} base", own_rise(rows, skill, base)
-            out.append(effect(rise, name=f"{name}, own level", smallest=RISE))
-            out.append(effect(best_gain(rows, skill, base), name=f"{name}, best cell"))
-    return out
+    """D00: rise at the trained level where it is least, at least `RISE`, and gain of the best cell, per grid."""
+    return teaches(profile)
 
 
 @check

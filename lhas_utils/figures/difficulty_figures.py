@@ -86,11 +86,13 @@ def slices(gains: pd.DataFrame) -> Figure:
 
 
 def gaps(table: pd.DataFrame) -> Figure:
-    """Return a figure of the training risk, both gaps and their sum, the target risk, against d: a row per risk.
+    """Return a figure of training risk, both gaps and their sum, the target risk, against d: a row per part and risk.
+
+    A risk without metrics has no row; a single part is not named.
 
     Args:
-        table: columns n, d, metric, mean, low, high. A metric is one of train, generalization, extrapolation, target,
-            then _nll (nats) or _exact (failure rate); a risk without any has no row.
+        table: columns part, n, d, metric, mean, low, high. A metric is one of train, generalization, extrapolation,
+            target, then _nll (nats) or _exact (failure rate).
     """
     panels = {
         "train": "train",
@@ -99,15 +101,20 @@ def gaps(table: pd.DataFrame) -> Figure:
         "target": "sum = target",
     }
     risks = {"nll": "nats per token", "exact": "failure rate"}
+    parts = list(dict.fromkeys(table["part"]))
     shown = [risk for risk in risks if table["metric"].str.endswith(f"_{risk}").any()]
-    fig, axes = plt.subplots(len(shown), 4, figsize=(PAGE, 1.8 * len(shown) + 0.9), squeeze=False, sharex=True)
-    for row, risk in zip(axes, shown):
-        for ax, (name, title) in zip(row, panels.items()):
-            part = table[table["metric"] == f"{name}_{risk}"]
-            arms = [f"n = {n}" for n in sorted(part["n"].unique())]
-            _series(ax, part.assign(arm="n = " + part["n"].astype(str)), "d", arms)
-            ax.set(title=title if risk == shown[0] else "", xlabel=AXES["d"] if risk == shown[-1] else "")
-        row[0].set_ylabel(risks[risk])
+    arms = [f"n = {n}" for n in sorted(table["n"].unique())]
+    table = table.assign(arm="n = " + table["n"].astype(str))
+    rows = list(product(parts, shown))
+    size, alike = (PAGE, 1.8 * len(rows) + 0.9), "col" if len(shown) == 1 else "none"
+    fig, axes = plt.subplots(len(rows), 4, figsize=size, squeeze=False, sharex=True, sharey=alike)
+    for row, (part, risk) in zip(axes, rows):
+        for ax, name in zip(row, panels):
+            _series(ax, table[(table["part"] == part) & (table["metric"] == f"{name}_{risk}")], "d", arms)
+        row[0].set_ylabel(risks[risk] if len(parts) == 1 else f"{part}\n{risks[risk]}")
+    for ax, last, title in zip(axes[0], axes[-1], panels.values()):
+        ax.set_title(title)
+        last.set_xlabel(AXES["d"])
     legend_below(fig)
     return fig
 

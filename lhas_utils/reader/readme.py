@@ -10,7 +10,7 @@ import pandas as pd
 from ..analysis import decision_accuracy, differences, gate, gate_line, runs, trajectory
 from ..analysis.statistics import table
 from ..analysis.summary import SCORES
-from ..claims import comparison, ledger, markdown_row, record, records
+from ..claims import comparison, contract, ledger, markdown_row, record, records
 from ..claims.render import HEADER
 from ..core import paths, write
 from ..figures import LABELS, UNITS, found, side
@@ -157,9 +157,9 @@ def gates() -> str:
 
 def real() -> str:
     """Return what the real model found, as far as it is published: each selector with its own past, then from one
-    start; how well SkillWorld decides; and how many runs of the rest are there.
+    start; how well SkillWorld decides; what came of the claims on difficulty; and how many runs of the rest are there.
     """
-    parts = {"llm_paths": _own_pasts, "llm_branch": _one_start}
+    parts = {"llm_paths": _own_pasts, "llm_branch": _one_start, "llm_difficulty": _by_level}
     said = [line for name, part in parts.items() if is_published(name) for line in part()]
     lacking = {name: specs(name, "full") for name in LLM if not is_published(name)}
     counts = ", ".join(f"{kept(name, grid)} of {len(grid)} runs of {name}" for name, grid in lacking.items())
@@ -191,6 +191,24 @@ def _one_start() -> list[str]:
             f"- Of pairs of selectors, SkillWorld decides {own} as a seed of it, {name} ({chance}); "
             f"its other seeds {other}."
         )
+    return said
+
+
+def _by_level() -> list[str]:
+    """Return the claims on difficulty, each with its verdict, its weakest part, and those of its twin `...e`."""
+    entries = contract()
+
+    def judged(claim: str) -> str:
+        one = record(claim)
+        return f"{one.verdict}, {one.evidence}"
+
+    said = [
+        "- By difficulty, the weakest part of each claim, in exact match and failure rate (best difficulty: in levels):"
+    ]
+    for claim, entry in entries.items():
+        if entry.get("experiment") == "llm_difficulty" and not claim.endswith("e"):
+            twin = f"; with equal epochs {judged(f'{claim}e')}" if f"{claim}e" in entries else ""
+            said.append(f"  - {entry['statement'].removeprefix('On the real model ')}: {judged(claim)}{twin}.")
     return said
 
 

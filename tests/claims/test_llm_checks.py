@@ -13,7 +13,7 @@ MINE = [name for name, function in CHECKS.items() if function.__module__ == llm_
 
 def test_every_claim_of_the_real_model_is_judged_by_its_rows_and_enough_seeds():
     mine = {name: c for name, c in contract().items() if set(c.get("experiment", "").split()) & set(LLM)}
-    assert sorted(mine) == sorted([*(f"F{n:02}" for n in range(1, 15)), "F08e", "F09e", "F10e"])
+    assert sorted(mine) == sorted([*(f"F{n:02}" for n in range(1, 17)), "F08e", "F09e", "F10e", "F16e"])
     assert all(c["seeds"] == 8 and c["notebook"] == "07" and c["tally"] == "ours" for c in mine.values())
     assert {c["check"] for c in mine.values() if "check" in c} == {
         n for n in CHECKS if CHECKS[n].__module__.endswith("llm_checks")
@@ -38,6 +38,8 @@ def test_gaps_and_optima_are_compared_at_the_ends(monkeypatch):
     assert falls["effect"] == pytest.approx(0.2) and falls["name"] == "x, smallest n - largest n"
     (hard,) = llm_checks.real_extrapolation_falls("full")
     assert hard["effect"] == pytest.approx(0.4)
+    (rises,) = llm_checks.real_generalization_rises("full")
+    assert rises["effect"] == pytest.approx(0.2) and rises["name"] == "x, hardest - easiest"
     cell, top = llm_checks.real_optimum_moves("full")
     assert cell["effect"] == 1 and top["effect"] == pytest.approx(1) and cell["n_seeds"] == 2
     assert llm_checks.real_generalization_falls_epochs("full") == [], "no run has equal epochs"
@@ -46,6 +48,8 @@ def test_gaps_and_optima_are_compared_at_the_ends(monkeypatch):
     monkeypatch.setattr(optimum_checks, "difficulty_runs", lambda profile, name: apart)
     (falls,) = llm_checks.real_generalization_falls_epochs("full")
     assert falls["effect"] == pytest.approx(-0.4) and falls["name"] == "y, smallest n - largest n"
+    (rises,) = llm_checks.real_generalization_rises_epochs("full")
+    assert rises["effect"] == pytest.approx(-0.4) and rises["name"] == "y, hardest - easiest"
     (hard,) = llm_checks.real_extrapolation_falls_epochs("full")
     assert hard["effect"] == pytest.approx(-0.8)
     cell, _ = llm_checks.real_optimum_moves_epochs("full")

@@ -43,17 +43,23 @@ def test_no_gain_has_the_colour_of_the_middle(gain):
     assert image.norm(0.0) == pytest.approx(0.5) and np.allclose(image.norm([gain, -gain]), [0.5 + gain, 0.5 - gain])
 
 
+@pytest.mark.parametrize("parts, before", [(["sort"], [""]), (["sort", "cumsum"], ["sort\n", "cumsum\n"])])
 @pytest.mark.parametrize(
     "risks, units", [(["nll"], ["nats per token"]), (["exact", "nll"], ["nats per token", "failure rate"])]
 )
-def test_every_risk_has_a_row_of_its_own(risks, units):
+def test_every_part_and_risk_has_a_row_of_its_own(risks, units, parts, before):
     names = [f"{name}_{risk}" for risk in risks for name in ("train", "generalization", "extrapolation", "target")]
-    table = pd.DataFrame({"metric": names, "mean": range(len(names)), "low": 0.0, "high": 9.0, "n": 32, "d": 4})
+    asked = pd.MultiIndex.from_product([parts, names], names=["part", "metric"]).to_frame(index=False)
+    values = np.arange(len(asked), dtype=float)
+    table = asked.assign(mean=values, low=values - 1, high=values + 1, n=32, d=4)
     axes = gaps(table).axes
-    assert [ax.get_ylabel() for ax in axes[::4]] == units
-    assert axes[2].get_title() == "extrapolation gap"
-    drawn = [names[int(ax.lines[0].get_ydata()[0])] for ax in axes]
-    assert drawn == sorted(names, key=lambda name: name.endswith("_exact"))
+    assert [ax.get_ylabel() for ax in axes[::4]] == [name + unit for name in before for unit in units]
+    assert [ax.get_title() for ax in axes[:4]] == ["train", "generalization gap", "extrapolation gap", "sum = target"]
+    assert (axes[0].get_ylim() == axes[-4].get_ylim()) == (len(risks) == 1)
+    assert [bool(ax.get_xlabel()) for ax in axes] == [False] * (len(axes) - 4) + [True] * 4
+    drawn = asked.iloc[[int(ax.lines[0].get_ydata()[0]) for ax in axes]]
+    assert drawn["part"].tolist() == sorted(asked["part"], key=parts.index)
+    assert drawn["metric"].tolist() == sorted(names, key=lambda name: name.endswith("_exact")) * len(parts)
 
 
 def test_terms_of_the_bound_are_told_apart_on_an_axis_with_plain_numbers():
