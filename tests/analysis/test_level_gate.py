@@ -7,6 +7,7 @@ import pytest
 from lhas_utils.analysis import difficulty_gate, level_gate
 
 LEVELS = (3, 4, 5)
+PAIRS = [("sort", "weak"), ("sort", "strong"), ("cumsum", "weak")]
 SPEC = {"skill": "sort", "base": "weak", "loss": "sft", "lr": 0.1, "match": "steps", "trim": "none"}
 USED = {
     "examples": 8,
@@ -45,6 +46,12 @@ def test_the_least_rise_counts_where_the_base_leaves_room():
 @pytest.mark.parametrize("own, forgets", [((0.9, 0.3, 0.8), 0.0), ((0.9, 0.8, 0.1), 0.0), ((0.9, 0.5, 0.4), 0.2)])
 def test_a_level_that_is_not_learnt_and_a_gain_that_is_a_loss_fail(own, forgets):
     assert not difficulty_gate(rows_of(own, forgets=forgets))["passes"].item()
+
+
+def test_a_base_that_a_skill_was_not_run_with_has_no_gate():
+    rows = rows_of((0.9, 0.4, 0.8))
+    others = [rows.assign(run=rows["run"] + 100 * i, skill=s, base=b) for i, (s, b) in enumerate(PAIRS)]
+    assert difficulty_gate(pd.concat(others))[["skill", "base"]].to_records(index=False).tolist() == PAIRS
 
 
 @pytest.mark.parametrize("before, rise", [(0.79, 0.2), (0.8, 0.4)])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lhas_utils.claims import Effect, difficulty_checks, judge, optimum_checks
+from lhas_utils.claims import Effect, difficulty_checks, judge, llm_checks, optimum_checks
 from lhas_utils.runs import DFT_LR, LR
 from lhas_utils.studies import CLIP
 from tests.analysis.test_level_gate import rows_of
@@ -277,7 +277,11 @@ def test_from_one_end_to_the_other_is_a_shift(planted_gains):
 def test_the_gate_is_a_rise_and_a_gain_for_every_grid(monkeypatch):
     weak = rows_of((0.9, 0.4, 0.8))
     strong = rows_of((0.9, 0.3, 0.0)).assign(base="strong", run=lambda t: t["run"] + 100)
-    monkeypatch.setattr(optimum_checks, "difficulty_rows", lambda profile: pd.concat([weak, strong]))
+    alone = weak.assign(skill="cumsum", run=lambda t: t["run"] + 200)
+    both, all_three = pd.concat([weak, strong]), pd.concat([weak, strong, alone])
+    monkeypatch.setattr(optimum_checks, "difficulty_rows", lambda _, name: both if name == "difficulty" else all_three)
     found = optimum_checks.gains_at_all("full")
     assert [e["effect"] for e in found] == pytest.approx([0.21, 0.81 / 5, 0.01, 0.11 / 5])
     assert [e.get("smallest") for e in found] == [0.15, None, 0.15, None]
+    real = [e["name"] for e in llm_checks.real_levels_teach("full")]
+    assert real == [e["name"] for e in found] + ["cumsum, weak base, own level", "cumsum, weak base, best cell"]
