@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from ..studies import TARGETS
+from ..studies import FRESH, START, TARGETS
 from .statistics import by_chance, pair_signs
 
 
@@ -97,14 +97,18 @@ def ordered_alike(a: ArrayLike, b: ArrayLike) -> np.ndarray:
 def decided(cheap: pd.DataFrame, real: pd.DataFrame, quantity: str) -> tuple[np.ndarray, pd.DataFrame]:
     """Return (mean score of each selector in a cheap world (1, K), scores on the real model, seed x selector).
 
+    No training and RS2 are no selectors: that any training beats none and that most of a pool beats a quarter of it
+    would be decided alike by any two worlds.
+
     Args:
-        cheap, real: one row a seed and selector (`branched`); what is in both is taken.
+        cheap, real: one row a seed and selector (`branched`); selectors that are in both are taken.
         quantity: a column of both.
 
     Raises:
         ValueError: fewer than two selectors in common, or fewer than two seeds of the real model.
     """
-    names = [s for s in dict.fromkeys(real["selector"]) if s in set(cheap["selector"])]
+    shared = set(cheap["selector"]) - {START, FRESH}
+    names = [s for s in dict.fromkeys(real["selector"]) if s in shared]
     if len(names) < 2:
         raise ValueError(f"decision_accuracy: expected two selectors in both worlds; got {', '.join(names) or 'none'}")
     told, seen = (t.pivot(index="seed", columns="selector", values=quantity)[names] for t in (cheap, real))

@@ -83,6 +83,13 @@ def test_decision_accuracy_compares_what_both_have_and_signs_alone():
     pd.testing.assert_frame_equal(agreement.decision_accuracy(wide, real, "now"), found)
 
 
+def test_no_training_and_a_fresh_subset_every_epoch_are_no_selectors():
+    """Both worlds have `start` last and `rs2` first, and disagree on the two selectors."""
+    cheap, real = scored({"a": 2, "start": 0, "b": 1, "rs2": 9}), scored(*[{"start": -1, "rs2": 7, "a": 1, "b": 2}] * 2)
+    found = agreement.decision_accuracy(cheap, real, "now")
+    assert (found["pairs"] == 1).all() and (found["accuracy"] == 0).all() and (found["others"] == 1).all()
+
+
 def test_a_pair_that_ties_but_for_rounding_counts_one_half():
     means = [0.1 + 0.2 + 0.3, 0.2 + 0.3 + 0.1]
     assert means[0] != means[1] and agreement.ordered_alike(means, [2, 1]) == 0.5
