@@ -55,7 +55,7 @@ def test_every_check_runs_on_made_up_runs(monkeypatch):
             )
     rows = pd.concat(tables, ignore_index=True)
     for module in (difficulty_checks, optimum_checks):
-        monkeypatch.setattr(module, "difficulty_rows", lambda profile: rows)
+        monkeypatch.setattr(module, "difficulty_rows", lambda profile, name="difficulty": rows)
         monkeypatch.setattr(module, "difficulty_runs", lambda profile, name="difficulty": optimum.per_run(rows))
     mine = {
         name: c for m in (difficulty_checks, optimum_checks) for name, c in vars(m).items() if name in claims.CHECKS

@@ -73,7 +73,12 @@ CASES = {
     ),
     difficulty.slices: (table("exact", "_", "__", n=[32, 512], d=[2, 3], level=[2, 3]),),
     difficulty.gaps: (
-        table(n=[32, 512], d=[2, 3], metric=["train_nll", "generalization_nll", "extrapolation_nll", "target_nll"]),
+        table(
+            part=["sort", "cumsum"],
+            n=[32, 512],
+            d=[2, 3],
+            metric=["train_nll", "generalization_nll", "extrapolation_nll", "target_nll"],
+        ),
     ),
     difficulty.lines: (table(n=[32, 512], arm=["steps", "tokens"], d=[2, 3]), "d", "gain"),
     difficulty.bound: (table("risk", "complexity", "shift", n=[32, 512], d=[2, 3]).assign(observed=1.0), 5.0),
