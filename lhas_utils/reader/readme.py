@@ -200,7 +200,7 @@ def _by_level() -> list[str]:
 
     def judged(claim: str) -> str:
         one = record(claim)
-        return f"{one.verdict}, {one.evidence}"
+        return f"{one.verdict} ({one.stands_on}), {one.evidence}"
 
     said = [
         "- By difficulty, the weakest part of each claim, in exact match and failure rate (best difficulty: in levels):"

@@ -91,15 +91,17 @@ def test_the_real_model_is_spoken_of_as_far_as_it_is_published(monkeypatch):
     said = readme.real().splitlines()
     assert said[:4] == lived and said[4].startswith("- All from one checkpoint. Gate passes.") and len(said) == 11
     ready.add("llm_difficulty")
-    monkeypatch.setattr(readme, "record", lambda claim: SimpleNamespace(verdict=f"<{claim}>", evidence="+1"))
+    monkeypatch.setattr(
+        readme, "record", lambda claim: SimpleNamespace(verdict=f"<{claim}>", stands_on="1 of 2", evidence="+1")
+    )
     lead, *others, rises = [line for line in readme.real().splitlines() if line not in said[:-1]]
     assert [line[line.index(": <") + 2 :] for line in others] == [
-        *(f"<{claim}>, +1; with equal epochs <{claim}e>, +1." for claim in ("F08", "F09", "F10")),
-        "<F15>, +1.",
+        *(f"<{claim}> (1 of 2), +1; with equal epochs <{claim}e> (1 of 2), +1." for claim in ("F08", "F09", "F10")),
+        "<F15> (1 of 2), +1.",
     ]
     assert lead.startswith("- By difficulty, the weakest part of each claim")
     gap = "  - the generalization gap rises with difficulty"
-    assert rises == f"{gap}: <F16>, +1; with equal epochs <F16e>, +1."
+    assert rises == f"{gap}: <F16> (1 of 2), +1; with equal epochs <F16e> (1 of 2), +1."
     assert [line for line in readme.real().splitlines() if line in said] == said[:-1]
 
 
