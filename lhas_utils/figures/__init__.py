@@ -19,7 +19,7 @@ from .comparisons import (
 from .concept import concept
 from .ledger_figures import ledger
 from .lhas_figures import lhas_map
-from .llm_figures import decisions
+from .llm_figures import decisions, worlds
 from .maps import heatmap, regimes
 from .pick_figures import picks
 from .sidecar import save_figure

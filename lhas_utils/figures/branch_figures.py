@@ -37,23 +37,27 @@ def learning(scores: pd.DataFrame, metric: str = "exact") -> Figure:
     return fig
 
 
-def _axes(ax: Axes, x: str, y: str) -> None:
+def zero_lines(ax: Axes, x: str, y: str) -> None:
     """Give a plane of two differences from Random its zero lines and labels."""
     ax.axhline(0, color="0.7", lw=0.8, zorder=0)
     ax.axvline(0, color="0.7", lw=0.8, zorder=0)
-    ax.set(xlabel=f"{NAMES[x]}, minus Random", ylabel=f"{NAMES[y]}, minus Random")
+    ax.set(xlabel=f"{x}, minus Random", ylabel=f"{y}, minus Random")
 
 
-def _plane(ax: Axes, intervals: pd.DataFrame, x: str, y: str) -> None:
-    """Draw a difference against another, each point in the colour of its `side` in y, with its name beside it."""
-    wide, places = intervals.set_index(["selector", "metric"]), {}
-    for name in dict.fromkeys(intervals["selector"]):
-        now, later = wide.loc[(name, x)], wide.loc[(name, y)]
-        interval(ax, now, later, **point(name) | {"color": SIGN[side(later, y)], "lw": 0.7})
-        places[style_of(name).label] = (now["mean"], later["mean"])
-    _axes(ax, x, y)
+def plane(ax: Axes, x: pd.DataFrame, y: pd.DataFrame, quantity: str) -> None:
+    """Draw one difference of each selector against another, its name beside the point.
+
+    Args:
+        x, y: one row a selector, which is the index: mean, low, high.
+        quantity: that of y, in whose `side` a point is coloured.
+    """
+    places = {}
+    for name in y.index:
+        across, up = x.loc[name], y.loc[name]
+        interval(ax, across, up, **point(name) | {"color": SIGN[side(up, quantity)], "lw": 0.7})
+        places[style_of(name).label] = (across["mean"], up["mean"])
     ax.margins(0.12)
-    if y in LOWER:
+    if quantity in LOWER:
         ax.invert_yaxis()
     name_points(ax, places)
 
@@ -70,8 +74,10 @@ def now_later(intervals: pd.DataFrame, metric: str = "exact") -> Figure:
     """
     fig, axes = plt.subplots(1, 2, figsize=(PAGE, 3.6))
     titles = {"next_auc": "(a) now against the next stage", "forgetting": "(b) now against earlier stages"}
+    by = {quantity: rows.set_index("selector") for quantity, rows in intervals.groupby("metric")}
     for ax, (later, title) in zip(axes, titles.items()):
-        _plane(ax, intervals, "now", later)
+        zero_lines(ax, NAMES["now"], NAMES[later])
+        plane(ax, by["now"], by[later], later)
         ax.set_title(f"{title}, {UNITS[metric]}", loc="left")
     return fig
 
@@ -103,7 +109,7 @@ def low_start(levels: pd.DataFrame, differences: pd.DataFrame, metric: str = "ex
     for name, rows in differences.groupby("selector", sort=False):
         rows = rows.set_index("metric")
         interval(right, rows.loc["start"], rows.loc["immediate_utility"], **point(name) | {"lw": 0.7})
-    _axes(right, "start", "immediate_utility")
+    zero_lines(right, NAMES["start"], NAMES["immediate_utility"])
     right.margins(0.12)
     right.axline((0, 0), slope=-1, color="0.5", lw=0.8, ls="--", zorder=0)
     clear = {"fc": "w", "ec": "none", "pad": 1}  # of the lines behind

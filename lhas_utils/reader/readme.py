@@ -157,7 +157,7 @@ def gates() -> str:
 
 def real() -> str:
     """Return what the real model found, as far as it is published: each selector with its own past, then from one
-    start; how well SkillWorld decides; what came of the claims on difficulty; and how many runs of the rest are there.
+    start; how well SkillWorld decides; what came of the claims; and how many runs of the rest are there.
     """
     parts = {"llm_paths": _own_pasts, "llm_branch": _one_start, "llm_difficulty": _by_level}
     said = [line for name, part in parts.items() if is_published(name) for line in part()]
@@ -191,24 +191,28 @@ def _one_start() -> list[str]:
             f"- Of pairs of selectors, SkillWorld decides {own} as a seed of it, {name} ({chance}); "
             f"its other seeds {other}."
         )
-    return said
+    units = "in exact match (orders of selectors: in shares of their pairs)"
+    return [*said, f"- From one checkpoint, the weakest part of each claim, {units}:", *_judged("llm_branch")]
 
 
 def _by_level() -> list[str]:
-    """Return the claims on difficulty, each with its verdict, its weakest part, and those of its twin `...e`."""
+    units = "in exact match and failure rate (best difficulty: in levels)"
+    return [f"- By difficulty, the weakest part of each claim, {units}:", *_judged("llm_difficulty")]
+
+
+def _judged(experiment: str) -> list[str]:
+    """Return the claims on an experiment, each with its verdict, its weakest part, and those of its twin `...e`."""
     entries = contract()
 
-    def judged(claim: str) -> str:
+    def verdict(claim: str) -> str:
         one = record(claim)
         return f"{one.verdict} ({one.stands_on}), {one.evidence}"
 
-    said = [
-        "- By difficulty, the weakest part of each claim, in exact match and failure rate (best difficulty: in levels):"
-    ]
+    said = []
     for claim, entry in entries.items():
-        if entry.get("experiment") == "llm_difficulty" and not claim.endswith("e"):
-            twin = f"; with equal epochs {judged(f'{claim}e')}" if f"{claim}e" in entries else ""
-            said.append(f"  - {entry['statement'].removeprefix('On the real model ')}: {judged(claim)}{twin}.")
+        if entry.get("experiment", "").split()[:1] == [experiment] and not claim.endswith("e"):
+            twin = f"; with equal epochs {verdict(f'{claim}e')}" if f"{claim}e" in entries else ""
+            said.append(f"  - {entry['statement'].removeprefix('On the real model ')}: {verdict(claim)}{twin}.")
     return said
 
 

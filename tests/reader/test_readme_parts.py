@@ -87,13 +87,17 @@ def test_the_real_model_is_spoken_of_as_far_as_it_is_published(monkeypatch):
     assert lived.pop() == wait.format(counts.replace("20 of 40 runs of llm_paths, ", ""))
     assert len(lived) == 4 and lived[0].startswith("- Each selector with its own past. Gate passes.")
     assert "LHAS is not told apart from Random in long-horizon utility" in lived[3] and "Gemma 3 270M" in lived[3]
-    ready.add("llm_branch")
-    said = readme.real().splitlines()
-    assert said[:4] == lived and said[4].startswith("- All from one checkpoint. Gate passes.") and len(said) == 11
-    ready.add("llm_difficulty")
     monkeypatch.setattr(
         readme, "record", lambda claim: SimpleNamespace(verdict=f"<{claim}>", stands_on="1 of 2", evidence="+1")
     )
+    ready.add("llm_branch")
+    said = readme.real().splitlines()
+    assert said[:4] == lived and said[4].startswith("- All from one checkpoint. Gate passes.")
+    assert said[10].startswith("- From one checkpoint, the weakest part of each claim")
+    claims = [line[line.index(": <") + 2 :] for line in said[11:-1]]
+    assert claims == [f"<F{n:02}> (1 of 2), +1." for n in (1, 2, 3, 4, 5, 6, 7, 11, 12)]
+    assert said[12].startswith("  - Loss and Gradient selection gain more on the stage at hand than Random: ")
+    ready.add("llm_difficulty")
     lead, *others, rises = [line for line in readme.real().splitlines() if line not in said[:-1]]
     assert [line[line.index(": <") + 2 :] for line in others] == [
         *(f"<{claim}> (1 of 2), +1; with equal epochs <{claim}e> (1 of 2), +1." for claim in ("F08", "F09", "F10")),
