@@ -37,12 +37,12 @@ def _alone(job: Callable, arguments: tuple) -> None:
 def _workers(jobs: list[tuple]) -> int:
     """Return how many jobs run at once: as many as cores, of checkpoints no more than memory holds, one on a GPU."""
     most, models = min(len(jobs), cpu_count()), [getattr(spec, "model", None) for spec, *_ in jobs]
-    named = {model.name for model in models if isinstance(model, Checkpoint)}
-    if not named:
+    checkpoints = {model for model in models if isinstance(model, Checkpoint)}
+    if not checkpoints:
         return most
-    if torch.cuda.is_available():
+    if any(model.device == "cuda" for model in checkpoints):
         return 1
-    weights = max(sum(f.stat().st_size for f in Path(name).glob("*.safetensors")) for name in named)
+    weights = max(sum(f.stat().st_size for f in Path(m.name).glob("*.safetensors")) for m in checkpoints)
     return max(1, min(most, _memory() // (ROOM + TIMES * weights)))
 
 

@@ -21,17 +21,14 @@ def test_jobs_really_run_in_parallel_processes(tmp_path, monkeypatch):
     pool.run(Path.touch, [], "none")
 
 
-def test_a_checkpoint_has_the_gpu_to_itself(monkeypatch):
-    jobs = [(RunSpec("random", seed, model=Checkpoint("m")),) for seed in range(3)]
-    monkeypatch.setattr(pool.torch.cuda, "is_available", lambda: True)
-    assert pool._workers(jobs) == 1
-    monkeypatch.setattr(pool.torch.cuda, "is_available", lambda: False)
+def test_a_checkpoint_on_a_gpu_has_it_to_itself(monkeypatch):
     monkeypatch.setattr(pool, "cpu_count", lambda: 8)
-    assert pool._workers(jobs) == 3
+    for device, processes in (("cuda", 1), ("cpu", 3)):
+        jobs = [(RunSpec("random", seed, model=Checkpoint("m", device=device)),) for seed in range(3)]
+        assert pool._workers(jobs) == processes
 
 
 def test_no_more_checkpoints_at_once_than_memory_holds(monkeypatch, tmp_path):
-    monkeypatch.setattr(pool.torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(pool, "cpu_count", lambda: 8)
     monkeypatch.setattr(pool.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 4 * 10**6}.get)  # 16 GB
     jobs = [(RunSpec("random", seed, model=Checkpoint(str(tmp_path))),) for seed in range(6)]
