@@ -18,8 +18,9 @@ from ..runs import LLM, is_published, kept, provenance, published, specs
 from ..studies import FRESH
 
 HELD = "REPRODUCED"  # what a control has to be
-HEADLINES = ("G01", "B15", "B16", "B18", "B20", "B22", "C31", "V01", "T02", "D04", "D11n")  # the ledger's first screen
+HEADLINES = "G01 B15 B16 B18 B20 B22 C31 V01 T02 D04 D11n F05 F11".split()  # the ledger's first screen
 FINDINGS = (("alignment", "now"), ("alignment", "later"), ("lhas", "later"))
+TOYS = {"SkillWorld": "branch", "the small text model": "text_branch"}
 OWN_PASTS = (("alignment", "current"), ("alignment", "long_horizon"), ("lhas", "long_horizon"))
 _SIDES = {1: "better", 0: "not told apart", -1: "worse"}
 TABLE1 = ("current", "immediate_utility", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
@@ -183,13 +184,13 @@ def _one_start() -> list[str]:
     scores = runs("llm_branch", "published")
     lead = f"- All from one checkpoint. {gate_line(gate(trajectory(published('llm_branch'))))}"
     said = [lead, *_said(scores, FINDINGS)]
-    for name in ("now", "later"):
-        shares = decision_accuracy(runs("branch", "published"), scores, name)
-        own, other = (f"{shares[c].mean():.0%}" for c in ("accuracy", "others"))
-        chance = f"chance does with p = {shares['p'][0]:.2g}"
+    for quantity in ("now", "later"):
+        of = {world: decision_accuracy(runs(name, "published"), scores, quantity) for world, name in TOYS.items()}
+        told = [f"{world} {t['accuracy'].mean():.0%} (p = {t['p'][0]:.2g} by chance)" for world, t in of.items()]
+        own = of["SkillWorld"]["others"].mean()
         said.append(
-            f"- Of pairs of selectors, SkillWorld decides {own} as a seed of it, {name} ({chance}); "
-            f"its other seeds {other}."
+            f"- Pairs of selectors ordered, {quantity}, as by a seed of the real model: {', '.join(told)}, the real "
+            f"model's other seeds {own:.0%}."
         )
     units = "in exact match (orders of selectors: in shares of their pairs)"
     return [*said, f"- From one checkpoint, the weakest part of each claim, {units}:", *_judged("llm_branch")]
