@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache, cached_property, partial
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from types import CellType, FunctionType, MethodType, ModuleType
 
 import joblib
@@ -193,4 +193,21 @@ def _is_installed(value: object) -> bool:
         return True
     known = [sys.modules[m] for m in (name, top) if m in sys.modules]
     file = next(filter(None, (getattr(m, "__file__", None) for m in known)), None)
-    return bool(known) if file is None else "site-packages" in file or "dist-packages" in file  # compiled: no file
+    if file is None:
+        return bool(known)  # compiled
+    return (
+        "site-packages" in file
+        or "dist-packages" in file
+        or any(map(Path(file).is_relative_to, _wheels().get(top, ())))
+    )
+
+
+@cache
+def _wheels() -> dict[str, list[Path]]:
+    """Return, by package, the folders in which wheels put it, whatever they are called (`pip install --target`).
+
+    A package in development has its record elsewhere than its files, or none.
+    """
+    of = importlib.metadata.packages_distributions().items()
+    known = {top: [importlib.metadata.distribution(name) for name in filter(None, names)] for top, names in of}
+    return {top: [Path(d.locate_file("")) for d in each if d.read_text("RECORD")] for top, each in known.items()}

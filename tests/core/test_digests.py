@@ -395,6 +395,29 @@ def test_a_helper_in_a_folder_that_is_no_package_counts(tmp_path, monkeypatch):
     assert found[0][0] != found[1][0] and found[0][1] != found[1][1]
 
 
+@pytest.mark.parametrize("record, own", [("theirs/__init__.py,,\n", False), (None, True)])
+def test_a_wheel_is_a_library_in_any_folder(tmp_path, monkeypatch, record, own):
+    found = []
+    for i, text in enumerate(("x + 1", "x + 2")):
+        folder, info = (tmp_path / str(i) / name for name in ("theirs", "theirs-1.dist-info"))
+        folder.mkdir(parents=True)
+        info.mkdir()
+        (folder / "__init__.py").write_text(f"def f(x):\n    return {text}\n")
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1\n")
+        (info / "top_level.txt").write_text("theirs\n")
+        if record:
+            (info / "RECORD").write_text(record)
+        monkeypatch.syspath_prepend(folder.parent)
+        digests._wheels.cache_clear()
+        import theirs
+
+        found.append(code(theirs.f))
+        sys.modules.pop("theirs")
+        monkeypatch.undo()
+    digests._wheels.cache_clear()
+    assert (found[0] != found[1]) == own
+
+
 def test_who_reads_a_registry_does_not_reach_its_entries():
     def read_from(entries):
         def select(ctx):
