@@ -10,7 +10,7 @@ import pandas as pd
 from ..analysis import decision_accuracy, differences, gate, gate_line, runs, trajectory
 from ..analysis.statistics import table
 from ..analysis.summary import SCORES
-from ..claims import comparison, contract, ledger, markdown_row, record, records
+from ..claims import comparison, contract, ledger, llm_checks, markdown_row, record, records
 from ..claims.render import HEADER
 from ..core import paths, write
 from ..figures import LABELS, UNITS, found, side
@@ -20,7 +20,6 @@ from ..studies import FRESH
 HELD = "REPRODUCED"  # what a control has to be
 HEADLINES = "G01 B15 B16 B18 B20 B22 C31 V01 T02 D04 D11n F05 F11".split()  # the ledger's first screen
 FINDINGS = (("alignment", "now"), ("alignment", "later"), ("lhas", "later"))
-TOYS = {"SkillWorld": "branch", "the small text model": "text_branch"}
 OWN_PASTS = (("alignment", "current"), ("alignment", "long_horizon"), ("lhas", "long_horizon"))
 _SIDES = {1: "better", 0: "not told apart", -1: "worse"}
 TABLE1 = ("current", "immediate_utility", "future_auc", "forgetting", "ood", "worst_task", "long_horizon")
@@ -184,13 +183,14 @@ def _one_start() -> list[str]:
     scores = runs("llm_branch", "published")
     lead = f"- All from one checkpoint. {gate_line(gate(trajectory(published('llm_branch'))))}"
     said = [lead, *_said(scores, FINDINGS)]
-    for quantity in ("now", "later"):
-        of = {world: decision_accuracy(runs(name, "published"), scores, quantity) for world, name in TOYS.items()}
+    cheap = {world: runs(name, "published") for name, world in llm_checks.CHEAP.items()}
+    for quantity in llm_checks.DECIDED:
+        of = {world: decision_accuracy(table, scores, quantity) for world, table in cheap.items()}
         told = [f"{world} {t['accuracy'].mean():.0%} (p = {t['p'][0]:.2g} by chance)" for world, t in of.items()]
         own = of["SkillWorld"]["others"].mean()
         said.append(
-            f"- Pairs of selectors ordered, {quantity}, as by a seed of the real model: {', '.join(told)}, the real "
-            f"model's other seeds {own:.0%}."
+            f"- Pairs of selectors ordered, {quantity}, as by a seed of the real model: {', '.join(told)}, its own "
+            f"other seeds {own:.0%}."
         )
     units = "in exact match (orders of selectors: in shares of their pairs)"
     return [*said, f"- From one checkpoint, the weakest part of each claim, {units}:", *_judged("llm_branch")]

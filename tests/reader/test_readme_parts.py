@@ -93,9 +93,7 @@ def test_the_real_model_is_spoken_of_as_far_as_it_is_published(monkeypatch):
     ready.add("llm_branch")
     said = readme.real().splitlines()
     assert said[:4] == lived and said[4].startswith("- All from one checkpoint. Gate passes.")
-    pairs = (
-        r"- Pairs of selectors ordered, {}, as .*: SkillWorld \d+% \(p = .*\), the small text model \d+% .*seeds \d+%\."
-    )
+    pairs = r"- Pairs of selectors ordered, {}, as .*: SkillWorld \d+% \(p = .*\), small text model \d+% .*seeds \d+%\."
     assert all(re.fullmatch(pairs.format(when), line) for when, line in zip(("now", "later"), said[8:10], strict=True))
     assert said[10].startswith("- From one checkpoint, the weakest part of each claim")
     claims = [line[line.index(": <") + 2 :] for line in said[11:-1]]
